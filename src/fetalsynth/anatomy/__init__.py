@@ -1,0 +1,1 @@
+"""Label maps and biometry as geometry."""

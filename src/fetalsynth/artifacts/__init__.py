@@ -1,0 +1,1 @@
+"""On-disk directories that every verb reads and writes: manifest, provenance, atomic writing."""

@@ -1,0 +1,122 @@
+"""A new artifact grows in ``OUT.partial`` and becomes ``OUT`` by one rename when it is whole.
+
+The request digest in the partial directory ties it to the command that began it: the same command
+goes on with it, another command refuses to touch it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from fetalsynth.artifacts.digest import digest_files
+from fetalsynth.artifacts.files import write_text
+from fetalsynth.artifacts.manifest import FILENAME, Manifest, is_artifact, read_manifest
+from fetalsynth.errors import UserError, explain, explaining
+
+_REQUEST = ".request"
+_LOCK = ".lock"
+
+
+def is_done(out: Path, manifest: Manifest) -> bool:
+    """Whether ``out`` already holds the result of this very request.
+
+    Raises UserError where ``out`` holds anything else: nothing is ever overwritten.
+    """
+    if out.is_dir() and not any(out.iterdir()):
+        return False
+    if not out.exists() and not out.is_symlink():
+        return False
+    if not is_artifact(out):
+        raise UserError(f"{out}: exists already and was not made by this command; choose another")
+    if read_manifest(out).request == manifest.request:
+        return True
+    raise UserError(
+        f"{out}: exists already, made with other settings or inputs; choose another --out "
+        "or move it away"
+    )
+
+
+def partial_path(out: Path) -> Path:
+    """Where the artifact ``out`` grows until it is whole."""
+    return out.with_name(out.name + ".partial")
+
+
+@contextmanager
+def building(out: Path, manifest: Manifest, *, resumable: bool = False) -> Iterator[Path]:
+    """Yield the directory to write into; on a clean exit it becomes ``out``.
+
+    A resumable artifact left over by the same request is yielded with its files in place; any
+    other leftover of this package is emptied when the request is the same and refused when not.
+    The manifest is written last, with the digest of all other files.
+    """
+    is_done(out, manifest)
+    partial = partial_path(out)
+    lock = _claim(partial, manifest, keep=resumable)
+    try:
+        yield partial
+        _finish(partial, out, manifest)
+    except BaseException:
+        if not resumable:
+            shutil.rmtree(partial, ignore_errors=True)
+        raise
+    finally:
+        os.close(lock)
+
+
+def _claim(partial: Path, manifest: Manifest, *, keep: bool) -> int:
+    """Make or take over the partial directory; returns the descriptor that holds its lock."""
+    existed = partial.exists()
+    if existed and not (partial / _REQUEST).is_file() and any(_user_files(partial)):
+        raise UserError(f"{partial}: is in the way and was not made by fetalsynth; move it away")
+    with explaining(partial):
+        partial.mkdir(parents=True, exist_ok=True)
+        lock = os.open(partial / _LOCK, os.O_CREAT | os.O_RDWR)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise UserError(f"{partial}: another process is writing it; wait for that one") from error
+    try:
+        _check_request(partial, manifest, keep=keep)
+    except BaseException:
+        os.close(lock)
+        raise
+    return lock
+
+
+def _check_request(partial: Path, manifest: Manifest, *, keep: bool) -> None:
+    request = partial / _REQUEST
+    if request.is_file():
+        if request.read_text() != manifest.request:
+            raise UserError(
+                f"{partial}: holds an unfinished run with other settings or inputs; give that "
+                "command again to finish it, or delete the folder, or choose another --out"
+            )
+        if not keep:
+            for path in _user_files(partial):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    write_text(request, manifest.request)
+
+
+def _user_files(partial: Path) -> list[Path]:
+    return [path for path in partial.iterdir() if path.name not in (_LOCK, _REQUEST)]
+
+
+def _finish(partial: Path, out: Path, manifest: Manifest) -> None:
+    files = [p for p in partial.rglob("*") if p.is_file() and p.name not in (_LOCK, _REQUEST)]
+    whole = manifest.model_copy(update={"content": digest_files(partial, files)})
+    write_text(partial / FILENAME, whole.model_dump_json(indent=2) + "\n")
+    with suppress(FileNotFoundError):
+        (partial / _REQUEST).unlink()
+    try:
+        (partial / _LOCK).unlink()
+        partial.rename(out)
+    except OSError as error:
+        if out.exists():
+            raise UserError(f"{out}: appeared while it was being made; see {partial}") from error
+        raise explain(error, out) from error

@@ -1,0 +1,154 @@
+"""The ``images`` artifact: ``images/*.png``, optional ``masks/*.png`` and ``images.csv``."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from fetalsynth.artifacts.digest import digest_bytes
+from fetalsynth.artifacts.files import write_bytes, write_text
+from fetalsynth.errors import UserError, explaining
+
+TABLE = "images.csv"
+COLUMNS = (
+    "file",
+    "subject",
+    "split",
+    "pixel_spacing_y_mm",
+    "pixel_spacing_x_mm",
+    "gestational_age_weeks",
+    "sha256",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageRecord:
+    """One row of ``images.csv``.
+
+    ``file`` is relative to the artifact. ``split`` is "train", "test" or "" (not split).
+    Spacings are mm per pixel and age is weeks, None where unknown. ``extra`` holds whatever else
+    the source knows, as text, one column per key (for instance ``head_circumference_mm``).
+    """
+
+    file: str
+    subject: str
+    sha256: str
+    split: str = ""
+    pixel_spacing_y_mm: float | None = None
+    pixel_spacing_x_mm: float | None = None
+    gestational_age_weeks: float | None = None
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+class ImagesWriter:
+    """Writes images one by one into a growing artifact and the table at the end."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.records: list[ImageRecord] = []
+        with explaining(folder):
+            (folder / "images").mkdir(exist_ok=True)
+
+    def add(
+        self,
+        pixels: NDArray[np.uint8] | NDArray[np.uint16],
+        *,
+        name: str,
+        subject: str,
+        split: str = "",
+        pixel_spacing_y_mm: float | None = None,
+        pixel_spacing_x_mm: float | None = None,
+        gestational_age_weeks: float | None = None,
+        extra: Mapping[str, str] | None = None,
+        mask: NDArray[np.uint8] | None = None,
+    ) -> None:
+        """Write ``pixels`` (H, W) or (H, W, 3) as ``images/<name>.png``; ``mask`` beside it."""
+        data = encode_png(pixels)
+        write_bytes(self.folder / "images" / f"{name}.png", data)
+        known = dict(extra or {})
+        if mask is not None:
+            with explaining(self.folder):
+                (self.folder / "masks").mkdir(exist_ok=True)
+            write_bytes(self.folder / "masks" / f"{name}.png", encode_png(mask))
+            known["mask"] = f"masks/{name}.png"
+        self.records.append(
+            ImageRecord(
+                file=f"images/{name}.png",
+                subject=subject,
+                split=split,
+                pixel_spacing_y_mm=pixel_spacing_y_mm,
+                pixel_spacing_x_mm=pixel_spacing_x_mm,
+                gestational_age_weeks=gestational_age_weeks,
+                sha256=digest_bytes(data),
+                extra=known,
+            )
+        )
+
+    def close(self) -> None:
+        """Write ``images.csv``."""
+        write_table(self.folder / TABLE, self.records)
+
+
+def encode_png(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
+    """PNG bytes of (H, W) or (H, W, 3) uint8 pixels, or (H, W) uint16 pixels; no metadata."""
+    if pixels.dtype == np.uint16 and pixels.ndim != 2:
+        raise ValueError("16-bit PNG is written for grey images only")
+    if pixels.dtype not in (np.uint8, np.uint16):
+        raise ValueError(f"PNG needs uint8 or uint16 pixels, not {pixels.dtype}")
+    stream = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def write_table(path: Path, records: list[ImageRecord]) -> None:
+    """Write the rows as CSV; the extra columns are the union of all rows', in order of arrival."""
+    extra = list(dict.fromkeys(key for record in records for key in record.extra))
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow([*COLUMNS, *extra])
+    for record in records:
+        known = [_text(getattr(record, column)) for column in COLUMNS]
+        writer.writerow([*known, *(record.extra.get(key, "") for key in extra)])
+    write_text(path, stream.getvalue())
+
+
+def _text(value: str | float | None) -> str:
+    return "" if value is None else value if isinstance(value, str) else f"{value:.10g}"
+
+
+def read_table(folder: Path) -> list[ImageRecord]:
+    """Rows of ``folder/images.csv``, in file order. Raises UserError where it is malformed."""
+    path = folder / TABLE
+    with explaining(path), path.open(newline="", encoding="utf-8") as stream:
+        rows = csv.DictReader(stream)
+        missing = {"file", "subject", "sha256"} - set(rows.fieldnames or ())
+        if missing:
+            raise UserError(f"{path}: lacks the column {', '.join(sorted(missing))}")
+        return [_record(row, path=path, line=number) for number, row in enumerate(rows, start=2)]
+
+
+def _record(row: dict[str, str], *, path: Path, line: int) -> ImageRecord:
+    def number(column: str) -> float | None:
+        text = row.get(column) or ""
+        try:
+            return float(text) if text else None
+        except ValueError:
+            raise UserError(f"{path}, line {line}: {column} is not a number: {text}") from None
+
+    return ImageRecord(
+        file=row["file"],
+        subject=row["subject"],
+        split=row.get("split") or "",
+        pixel_spacing_y_mm=number("pixel_spacing_y_mm"),
+        pixel_spacing_x_mm=number("pixel_spacing_x_mm"),
+        gestational_age_weeks=number("gestational_age_weeks"),
+        sha256=row["sha256"],
+        extra={key: value for key, value in row.items() if key not in COLUMNS and value},
+    )

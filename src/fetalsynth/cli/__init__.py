@@ -1,0 +1,1 @@
+"""One module per verb; heavy libraries are imported when a verb runs."""

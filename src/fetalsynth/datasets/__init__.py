@@ -1,0 +1,1 @@
+"""One module per image source; each yields the same records."""

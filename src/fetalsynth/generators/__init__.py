@@ -1,0 +1,1 @@
+"""One module per family of generators: networks, loss, one training step, sampling."""

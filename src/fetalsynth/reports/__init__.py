@@ -1,0 +1,1 @@
+"""One offline HTML file per result; reads results, computes nothing."""

@@ -1,0 +1,1 @@
+"""The training loop, augmentation, moving average, checkpoints, resume."""

@@ -1,0 +1,188 @@
+"""Artifacts are whole or absent, never overwritten, and tell where they came from."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fetalsynth.artifacts.building import building, is_done, partial_path
+from fetalsynth.artifacts.digest import digest_file
+from fetalsynth.artifacts.files import write_bytes
+from fetalsynth.artifacts.images import ImagesWriter, read_table
+from fetalsynth.artifacts.manifest import Licence, Manifest, draft, input_from, read_manifest
+from fetalsynth.errors import UserError
+
+
+def a_draft(**changes: object) -> Manifest:
+    settings = {"kind": "images", "configuration": {"n": 3}, "synthetic": False, "seed": 1}
+    return draft(**{**settings, **changes})  # type: ignore[arg-type]
+
+
+def test_artifact_appears_whole_and_only_at_the_end(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with building(out, a_draft()) as folder:
+        (folder / "a.txt").write_text("a")
+        assert not out.exists()
+    assert sorted(p.name for p in out.iterdir()) == ["a.txt", "fetalsynth.json"]
+    assert not partial_path(out).exists()
+    assert is_done(out, a_draft())
+
+
+def test_failure_leaves_nothing_behind(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(ZeroDivisionError), building(out, a_draft()) as folder:
+        (folder / "a.txt").write_text(str(1 / 0))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_resumable_artifact_keeps_its_files_after_failure(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with (
+        pytest.raises(ZeroDivisionError),
+        building(out, a_draft(), resumable=True) as folder,
+    ):
+        (folder / "a.txt").write_text("kept")
+        raise ZeroDivisionError
+    with building(out, a_draft(), resumable=True) as folder:
+        assert (folder / "a.txt").read_text() == "kept"
+    assert (out / "a.txt").read_text() == "kept"
+
+
+def test_another_request_never_touches_an_existing_or_unfinished_artifact(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with building(out, a_draft()) as folder:
+        (folder / "a.txt").write_text("first")
+    with pytest.raises(UserError, match="other settings"):
+        is_done(out, a_draft(seed=2))
+    unfinished = tmp_path / "unfinished"
+    with pytest.raises(KeyError), building(unfinished, a_draft(), resumable=True) as folder:
+        (folder / "a.txt").write_text("half")
+        raise KeyError
+    with pytest.raises(UserError, match="unfinished run"), building(unfinished, a_draft(seed=2)):
+        pass
+    assert (partial_path(unfinished) / "a.txt").read_text() == "half"
+
+
+def test_a_users_own_folder_is_refused(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "thesis.txt").write_text("years of work")
+    with pytest.raises(UserError, match="exists already"), building(out, a_draft()):
+        pass
+    assert (out / "thesis.txt").read_text() == "years of work"
+    in_the_way = partial_path(tmp_path / "other")
+    in_the_way.mkdir()
+    (in_the_way / "thesis.txt").write_text("years of work")
+    with pytest.raises(UserError, match="in the way"), building(tmp_path / "other", a_draft()):
+        pass
+    assert (in_the_way / "thesis.txt").read_text() == "years of work"
+
+
+def test_an_empty_folder_may_become_the_artifact(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    with building(out, a_draft()) as folder:
+        (folder / "a.txt").write_text("a")
+    assert (out / "a.txt").read_text() == "a"
+
+
+def _hold(out: str) -> None:
+    with building(Path(out), a_draft(), resumable=True) as folder:
+        (folder / "begun").write_text("")
+        time.sleep(60)
+
+
+def test_two_processes_cannot_write_one_artifact_and_a_killed_one_frees_it(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    process = multiprocessing.get_context("spawn").Process(target=_hold, args=(str(out),))
+    process.start()
+    try:
+        deadline = time.monotonic() + 60
+        while not (partial_path(out) / "begun").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        with pytest.raises(UserError, match="another process"), building(out, a_draft()):
+            pass
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGKILL)
+    finally:
+        process.join()
+    assert not out.exists()
+    with building(out, a_draft(), resumable=True) as folder:
+        assert (folder / "begun").exists()
+    assert out.exists()
+
+
+def test_digest_covers_names_and_contents(tmp_path: Path) -> None:
+    contents = []
+    for number, (name, text) in enumerate([("a", "1"), ("a", "2"), ("b", "1"), ("a", "1")]):
+        out = tmp_path / str(number)
+        with building(out, a_draft()) as folder:
+            (folder / name).write_text(text)
+        contents.append(read_manifest(out).content)
+    assert contents[0] == contents[3]
+    assert len(set(contents)) == 3
+
+
+def test_licences_are_carried_along_the_chain(tmp_path: Path) -> None:
+    licence = Licence(source="HC18", licence="CC BY 4.0", citation="van den Heuvel 2018")
+    with building(tmp_path / "real", a_draft(licences=(licence,))):
+        pass
+    real = input_from(tmp_path / "real", role="data")
+    model = draft(kind="model", configuration={}, synthetic=True, inputs=(real,))
+    assert model.licences == (licence,)
+    with building(tmp_path / "model", model):
+        pass
+    made = draft(
+        kind="images",
+        configuration={},
+        synthetic=True,
+        inputs=(input_from(tmp_path / "model", role="model"),),
+    )
+    assert made.licences == (licence,)
+    origin = made.inputs[0].manifest
+    assert origin is not None
+    assert origin.inputs[0].digest == read_manifest(tmp_path / "real").content
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"kind": "images"}', '{"schema_version": 99}'])
+def test_broken_manifest_is_a_clear_error(tmp_path: Path, text: str) -> None:
+    (tmp_path / "fetalsynth.json").write_text(text)
+    with pytest.raises(UserError, match=r"fetalsynth\.json"):
+        read_manifest(tmp_path)
+
+
+def test_images_round_trip_at_both_depths(tmp_path: Path) -> None:
+    writer = ImagesWriter(tmp_path)
+    rng = np.random.default_rng(0)
+    deep = rng.integers(0, 65536, (8, 6), dtype=np.uint16)
+    colour = rng.integers(0, 256, (8, 6, 3), dtype=np.uint8)
+    writer.add(deep, name="deep", subject="s1", pixel_spacing_y_mm=0.1, extra={"bpd_mm": "50"})
+    writer.add(colour, name="colour", subject="s2", split="test", mask=np.zeros((8, 6), np.uint8))
+    writer.close()
+    rows = read_table(tmp_path)
+    assert rows == writer.records
+    assert np.array_equal(np.asarray(Image.open(tmp_path / rows[0].file)), deep)
+    assert np.array_equal(np.asarray(Image.open(tmp_path / rows[1].file)), colour)
+    assert [digest_file(tmp_path / row.file) for row in rows] == [row.sha256 for row in rows]
+    assert rows[1].extra["mask"] == "masks/colour.png"
+
+
+def test_full_disk_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x"
+    write_bytes(path, b"old")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UserError, match="disk is full"):
+        write_bytes(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
