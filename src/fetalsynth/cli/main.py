@@ -56,7 +56,7 @@ def _help() -> str:
     lines = [f"  {verb:<{width}}  {text}" for verb, text in VERBS.items()]
     return "\n".join(
         [
-            f"fetalsynth {__version__}: image generators for scarce fetal imaging, honestly assessed",
+            f"fetalsynth {__version__}: generators for scarce fetal imaging, honestly assessed",
             "",
             USAGE,
             "",

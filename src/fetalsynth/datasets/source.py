@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from fetalsynth.anatomy.ellipse import Ellipse
 from fetalsynth.artifacts.manifest import Licence
 
 
@@ -16,7 +17,8 @@ class SourceImage:
     """One image as its source has it.
 
     ``pixels`` is (H, W) or (H, W, 3), uint8 or uint16. ``name`` is unique within the source and
-    safe as a file stem. ``mask`` is (H, W) uint8, 0 or 255. ``pixel_spacing_mm`` is (y, x).
+    safe as a file stem. ``mask`` is (H, W) uint8, 0 or 255. ``ellipse`` is the head outline in
+    pixels of ``pixels``. ``pixel_spacing_mm`` is (y, x).
     ``extra`` holds whatever else the source knows, as text by column name, with the unit in the
     name (``bpd_mm``).
     """
@@ -25,6 +27,7 @@ class SourceImage:
     subject: str
     pixels: NDArray[np.uint8] | NDArray[np.uint16]
     mask: NDArray[np.uint8] | None = None
+    ellipse: Ellipse | None = None
     pixel_spacing_mm: tuple[float, float] | None = None
     gestational_age_weeks: float | None = None
     extra: Mapping[str, str] = field(default_factory=dict)
