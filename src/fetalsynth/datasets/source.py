@@ -38,7 +38,8 @@ class Source:
     """A set of images that can be read one after the other.
 
     ``digest`` identifies the content (or, for a simulator, its settings); ``synthetic`` tells
-    whether the images are simulated.
+    whether the images are simulated. ``notes`` are sentences about the whole set that its user
+    should read.
     """
 
     name: str
@@ -47,3 +48,4 @@ class Source:
     images: Callable[[], Iterator[SourceImage]]
     licences: tuple[Licence, ...] = ()
     synthetic: bool = False
+    notes: tuple[str, ...] = ()
