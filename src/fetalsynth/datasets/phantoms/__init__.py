@@ -1,0 +1,1 @@
+"""Simulated images with known anatomy: no download, no patient."""
