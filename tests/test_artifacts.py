@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fetalsynth.artifacts.building import building, is_done, partial_path
+from fetalsynth.artifacts.building import building, is_done, partial_path, record_facts
 from fetalsynth.artifacts.digest import digest_file
 from fetalsynth.artifacts.files import write_bytes
 from fetalsynth.artifacts.images import ImagesWriter, read_table
@@ -33,6 +33,14 @@ def test_artifact_appears_whole_and_only_at_the_end(tmp_path: Path) -> None:
     assert sorted(p.name for p in out.iterdir()) == ["a.txt", "fetalsynth.json"]
     assert not partial_path(out).exists()
     assert is_done(out, a_draft())
+
+
+def test_facts_found_on_the_way_end_up_in_the_manifest(tmp_path: Path) -> None:
+    with building(tmp_path / "out", a_draft()) as folder:
+        record_facts(folder, {"count": 3})
+        record_facts(folder, {"duplicates": ["a.png"]})
+    assert read_manifest(tmp_path / "out").facts == {"count": 3, "duplicates": ["a.png"]}
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["fetalsynth.json"]
 
 
 def test_failure_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -7,11 +7,13 @@ goes on with it, another command refuses to touch it.
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from fetalsynth.artifacts.digest import digest_files
 from fetalsynth.artifacts.files import write_text
@@ -20,6 +22,8 @@ from fetalsynth.errors import UserError, explain, explaining
 
 _REQUEST = ".request"
 _LOCK = ".lock"
+_FACTS = ".facts.json"
+_OWN = (_REQUEST, _LOCK, _FACTS)
 
 
 def is_done(out: Path, manifest: Manifest) -> bool:
@@ -68,6 +72,17 @@ def building(out: Path, manifest: Manifest, *, resumable: bool = False) -> Itera
         os.close(lock)
 
 
+def record_facts(partial: Path, facts: dict[str, Any]) -> None:
+    """Note what became known while the artifact was made; ends up in the manifest's ``facts``."""
+    write_text(partial / _FACTS, json.dumps({**_facts(partial), **facts}, allow_nan=False))
+
+
+def _facts(partial: Path) -> dict[str, Any]:
+    path = partial / _FACTS
+    known: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    return known
+
+
 def _claim(partial: Path, manifest: Manifest, *, keep: bool) -> int:
     """Make or take over the partial directory; returns the descriptor that holds its lock."""
     existed = partial.exists()
@@ -108,11 +123,13 @@ def _user_files(partial: Path) -> list[Path]:
 
 
 def _finish(partial: Path, out: Path, manifest: Manifest) -> None:
-    files = [p for p in partial.rglob("*") if p.is_file() and p.name not in (_LOCK, _REQUEST)]
-    whole = manifest.model_copy(update={"content": digest_files(partial, files)})
+    files = [p for p in partial.rglob("*") if p.is_file() and p.name not in _OWN]
+    update = {"content": digest_files(partial, files), "facts": _facts(partial)}
+    whole = manifest.model_copy(update=update)
+    os.sync()
     write_text(partial / FILENAME, whole.model_dump_json(indent=2) + "\n")
-    with suppress(FileNotFoundError):
-        (partial / _REQUEST).unlink()
+    for name in (_REQUEST, _FACTS):
+        (partial / name).unlink(missing_ok=True)
     try:
         (partial / _LOCK).unlink()
         partial.rename(out)

@@ -8,9 +8,11 @@ from pathlib import Path
 from fetalsynth.errors import explaining
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes, *, sync: bool = True) -> None:
     """Write ``data`` to ``path`` so that a kill or a full disk leaves the old content or the new.
 
+    ``sync`` False leaves flushing to the caller: for many small files of one artifact, which is
+    flushed as a whole before it gets its name.
     Raises UserError that names the file and what to do.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -19,7 +21,8 @@ def write_bytes(path: Path, data: bytes) -> None:
             with temporary.open("wb") as stream:
                 stream.write(data)
                 stream.flush()
-                os.fsync(stream.fileno())
+                if sync:
+                    os.fsync(stream.fileno())
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)

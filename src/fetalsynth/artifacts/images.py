@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fetalsynth.artifacts.digest import digest_bytes
+from fetalsynth.artifacts.digest import digest_bytes, digest_file
 from fetalsynth.artifacts.files import write_bytes, write_text
 from fetalsynth.errors import UserError, explaining
 
@@ -71,12 +71,12 @@ class ImagesWriter:
     ) -> None:
         """Write ``pixels`` (H, W) or (H, W, 3) as ``images/<name>.png``; ``mask`` beside it."""
         data = encode_png(pixels)
-        write_bytes(self.folder / "images" / f"{name}.png", data)
+        write_bytes(self.folder / "images" / f"{name}.png", data, sync=False)
         known = dict(extra or {})
         if mask is not None:
             with explaining(self.folder):
                 (self.folder / "masks").mkdir(exist_ok=True)
-            write_bytes(self.folder / "masks" / f"{name}.png", encode_png(mask))
+            write_bytes(self.folder / "masks" / f"{name}.png", encode_png(mask), sync=False)
             known["mask"] = f"masks/{name}.png"
         self.records.append(
             ImageRecord(
@@ -90,6 +90,18 @@ class ImagesWriter:
                 extra=known,
             )
         )
+
+    def adopt(self, *, name: str, subject: str, extra: Mapping[str, str]) -> bool:
+        """Take over an image that an earlier, interrupted call wrote; False if there is none."""
+        path = self.folder / "images" / f"{name}.png"
+        if not path.is_file():
+            return False
+        self.records.append(
+            ImageRecord(
+                file=f"images/{name}.png", subject=subject, sha256=digest_file(path), extra=extra
+            )
+        )
+        return True
 
     def close(self) -> None:
         """Write ``images.csv``."""

@@ -1,0 +1,155 @@
+"""``fetalsynth train``: a recipe and a set of images → a model."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import nullcontext
+from dataclasses import dataclass, make_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import tyro
+from pydantic import ValidationError
+
+from fetalsynth.errors import UserError
+from fetalsynth.training.recipe import Recipe, load_recipe, parse_recipe, recipe_names
+
+if TYPE_CHECKING:
+    from fetalsynth.datasets.loading import ImageSet
+
+T = TypeVar("T")
+_Flat = Annotated[T, tyro.conf.arg(name="")]
+
+
+@dataclass(frozen=True)
+class Train:
+    """Where to train, and how fast; what to train is the recipe's."""
+
+    data: Path
+    """Images: a folder that `fetalsynth data …` made, or any folder of equally large images."""
+    out: Path
+    """New folder for the model. The same command again goes on after an interruption."""
+    seed: int = 0
+    """Seed of the initial weights, the order, the augmentation and the latents."""
+    device: str = "auto"
+    """auto, cpu or cuda. Several GPUs: torchrun --nproc-per-node N -m fetalsynth train …"""
+    threads: int | None = None
+    """CPU threads; the free cores if not given."""
+    compile: bool = False
+    """Compile the networks (worth it for long runs on a GPU)."""
+    checkpoint_seconds: float = 120.0
+    """Save the resume state this often."""
+    tensorboard: Path | None = None
+    """Write TensorBoard events to this folder as well."""
+
+
+def run(arguments: list[str]) -> int:
+    """Run the verb; returns the exit code."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_overview())
+        return 0 if arguments else 2
+    if arguments[0].startswith("-"):
+        raise UserError("name the recipe first: fetalsynth train RECIPE --data DIR --out DIR")
+    wanted, recipe = parse(arguments)
+    train(wanted, recipe)
+    return 0
+
+
+def parse(arguments: list[str]) -> tuple[Train, Recipe]:
+    """Recipe by name or path, then any of its settings as ``--setting value``."""
+    base = load_recipe(arguments[0])
+    try:
+        parsed: Any = tyro.cli(
+            make_dataclass("Arguments", [("run", _Flat[Train]), ("recipe", _Flat[Recipe], base)]),
+            args=arguments[1:],
+            prog=f"fetalsynth train {arguments[0]}",
+            description=base.description,
+        )
+    except ValidationError as error:
+        raise UserError("; ".join(item["msg"] for item in error.errors())) from error
+    return parsed.run, parse_recipe(parsed.recipe.model_dump(), where="command line")
+
+
+def _overview() -> str:
+    recipes = [f"  {name:<18}{load_recipe(name).description}" for name in recipe_names()]
+    return "\n".join(
+        [
+            "usage: fetalsynth train RECIPE --data DIR --out DIR [--seed S] [--setting value …]",
+            "",
+            "Recipes (or the path of your own .yaml):",
+            *recipes,
+            "",
+            "fetalsynth train RECIPE --help lists every setting with its value in that recipe.",
+        ]
+    )
+
+
+def train(wanted: Train, recipe: Recipe) -> None:
+    """Train, or go on training, or say that it is done."""
+    from fetalsynth.artifacts.building import building, is_done, partial_path
+    from fetalsynth.artifacts.manifest import draft
+    from fetalsynth.training.data import load_training_images
+    from fetalsynth.training.device import choose_device
+    from fetalsynth.training.distributed import team
+
+    device = choose_device(wanted.device)
+    images = load_training_images(wanted.data, recipe=recipe, seed=wanted.seed)
+    manifest = draft(
+        kind="model",
+        configuration={"recipe": recipe.model_dump(mode="json")},
+        seed=wanted.seed,
+        inputs=(images.source,),
+        synthetic=True,
+    )
+    if is_done(wanted.out, manifest):
+        print(f"already done: {wanted.out}")
+        return
+    with team(device) as members:
+        claim = (
+            building(wanted.out, manifest, resumable=True)
+            if members.leads
+            else nullcontext(partial_path(wanted.out))
+        )
+        with claim as folder:
+            members.wait()
+            _train_in(
+                folder, wanted=wanted, recipe=recipe, images=images, team=members, device=device
+            )
+        if members.leads:
+            print(f"model in {wanted.out} (previews in {wanted.out / 'previews'})")
+
+
+def _train_in(
+    folder: Path, *, wanted: Train, recipe: Recipe, images: ImageSet, team: Any, device: Any
+) -> None:
+    from fetalsynth.artifacts.building import record_facts
+    from fetalsynth.artifacts.files import write_text
+    from fetalsynth.artifacts.model import CARD
+    from fetalsynth.training.card import model_card
+    from fetalsynth.training.loop import Options, train
+    from fetalsynth.training.statistics import tensorboard
+
+    options = Options(
+        device=device,
+        threads=wanted.threads,
+        checkpoint_seconds=wanted.checkpoint_seconds,
+        compile=wanted.compile,
+        callbacks=(tensorboard(wanted.tensorboard),) if wanted.tensorboard and team.leads else (),
+    )
+    if team.leads:
+        print(
+            f"training on {len(images.pixels)} images; watch {folder / 'previews'}", file=sys.stderr
+        )
+    facts = train(
+        recipe=recipe,
+        pixels=images.pixels,
+        seed=wanted.seed,
+        folder=folder,
+        options=options,
+        team=team,
+    )
+    if team.leads:
+        subjects = {record.subject for record in images.records}
+        facts = {**facts, "subjects": len(subjects)}
+        record_facts(folder, facts)
+        write_text(folder / CARD, model_card(recipe=recipe, facts=facts, source=images.source))

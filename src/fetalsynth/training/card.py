@@ -1,0 +1,55 @@
+"""The model card: what the weights are, what they came from, what they are not for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fetalsynth.artifacts.manifest import NOT_FOR_CLINICAL_USE, Input
+from fetalsynth.training.recipe import Recipe
+
+
+def model_card(*, recipe: Recipe, facts: dict[str, Any], source: Input) -> str:
+    """Markdown text for the model's folder; ``facts`` are those of the finished run."""
+    counts = ", ".join(f"{name} {n:,}" for name, n in facts["parameters"].items())
+    lines = [
+        f"# {recipe.name}",
+        "",
+        f"**{NOT_FOR_CLINICAL_USE}** Synthetic images may look real and be anatomically wrong.",
+        "",
+        recipe.description,
+        "",
+        "## Training",
+        "",
+        f"- {facts['images']} images of {facts['subjects']} subjects, {recipe.generator.size} × "
+        f"{recipe.generator.size} pixels, {recipe.epochs} epochs, {facts['images_seen']:,} images "
+        f"seen in {facts['seconds'] / 60:.1f} minutes on {facts['device']} ({facts['precision']})",
+        f"- parameters: {counts}",
+        f"- data: {source.path} (SHA-256 {source.digest[:16]}…)",
+        *_warnings(facts),
+        "",
+        "## Sources and licences",
+        "",
+        *_licences(source),
+        "",
+        "## Before you use it",
+        "",
+        "- The generator saw few subjects and can reproduce them: run `fetalsynth assess` with "
+        "`--train` and read its copying screen before sharing samples.",
+        "- Samples carry the habits of their source: scanner, gestational ages, overlays.",
+        "- Quality was not judged by this card; the assessment report of a sample does that.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _warnings(facts: dict[str, Any]) -> list[str]:
+    return [f"- warning at image {w['images_seen']:,}: {w['warning']}" for w in facts["warnings"]]
+
+
+def _licences(source: Input) -> list[str]:
+    known = source.manifest.licences if source.manifest else ()
+    if not known:
+        return ["- Not known: the data came without a licence line."]
+    return [
+        f"- {item.source}: {item.licence}. {item.citation} {item.url}".rstrip() for item in known
+    ]

@@ -1,0 +1,52 @@
+"""Where to compute and in which precision."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+from fetalsynth.errors import UserError
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The named device, or "auto": this process's GPU where there is one, else the CPU."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda":
+        name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UserError(f"--device {name}: unknown; use auto, cpu or cuda") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: torch sees no GPU here; use --device cpu")
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    return device
+
+
+def computes_in_bfloat16(device: torch.device) -> bool:
+    """Whether the processor has bfloat16 arithmetic (emulation is slower than float32)."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type != "cpu":
+        return False
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, lambda: False)() for name in checks)
+
+
+def resolve_precision(name: str, device: torch.device) -> str:
+    """ "auto" → "bfloat16" where the processor computes in it, else "float32"."""
+    if name != "auto":
+        return name
+    return "bfloat16" if computes_in_bfloat16(device) else "float32"
+
+
+def autocast(precision: str, device: torch.device) -> Callable[[], AbstractContextManager[object]]:
+    """A maker of contexts that compute in ``precision``."""
+    if precision == "float32":
+        return nullcontext
+    return lambda: torch.autocast(device.type, torch.bfloat16)

@@ -1,0 +1,285 @@
+"""The one training loop: reads top to bottom, counts images, resumes bit by bit."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fetalsynth.errors import UserError
+from fetalsynth.generators.families import build
+from fetalsynth.generators.levels import from_levels
+from fetalsynth.progress import Progress
+from fetalsynth.randomness import torch_rng
+from fetalsynth.threads import free_cores
+from fetalsynth.training import augmentation, checkpoint
+from fetalsynth.training.average import MovingAverage
+from fetalsynth.training.device import autocast, resolve_precision
+from fetalsynth.training.distributed import Team
+from fetalsynth.training.order import Order
+from fetalsynth.training.recipe import Recipe
+from fetalsynth.training.snapshots import write_preview, write_snapshot
+from fetalsynth.training.statistics import Callback, Log, Running
+from fetalsynth.training.stop import listening
+
+STATE = "state"
+WARN_AFTER = 5  # log steps in a row; the first few of any run look bad
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Where and how to compute; nothing here is part of what a run is.
+
+    ``threads`` None takes the cores that are free, or, when resuming, as many as before, since
+    sums over another number of threads round differently.
+    """
+
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    threads: int | None = None
+    checkpoint_seconds: float = 120.0
+    compile: bool = False
+    callbacks: tuple[Callback, ...] = ()
+
+
+def train(  # noqa: PLR0912, PLR0915 - one linear function is easier to follow here
+    *,
+    recipe: Recipe,
+    pixels: NDArray[np.uint8] | NDArray[np.uint16],
+    seed: int,
+    folder: Path,
+    options: Options,
+    team: Team,
+) -> dict[str, Any]:
+    """Train ``recipe`` on ``pixels`` (N, H, W, C), writing into the growing artifact ``folder``.
+
+    A state left in ``folder`` by an earlier call is resumed; on the CPU the result is the same to
+    the last bit as without the interruption. Returns facts for the manifest.
+
+    Raises UserError for data that do not fit the recipe, a non-finite loss, or a full disk;
+    KeyboardInterrupt after a requested stop, with the state saved.
+    """
+    check_data(pixels, recipe=recipe, team=team)
+    device = options.device
+    count, batch = len(pixels), recipe.batch_size
+    total = math.ceil(recipe.epochs * count / batch) * batch
+    saved, damaged = checkpoint.load(folder / STATE)
+    for path in damaged if team.leads else ():
+        print(f"warning: {path} is damaged; going on from the state before it", file=sys.stderr)
+
+    threads = options.threads or (saved["threads"] if saved else free_cores())
+    torch.set_num_threads(threads)
+    precision = saved["precision"] if saved else resolve_precision(recipe.precision, device)
+    computing = autocast(precision, device)
+
+    family = build(recipe.generator)
+    family.initialise(torch_rng(seed=seed, stream="initial weights"))
+    for network in family.networks().values():
+        network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizers = family.optimizers()
+    average = (
+        MovingAverage(family.generator, half_life_images=recipe.average_half_life_images)
+        if recipe.average_half_life_images
+        else None
+    )
+    sampled = average.module if average else family.generator
+    order = Order(count=count, seed=seed)
+    running = Running()
+    images_seen, seconds, suspicious, warnings = 0, 0.0, 0, list[dict[str, Any]]()
+    if saved:
+        images_seen, seconds = saved["images_seen"], saved["seconds"]
+        suspicious, warnings = saved["suspicious"], saved["warnings"]
+        for name, network in family.networks().items():
+            network.load_state_dict(saved["networks"][name])
+            optimizers[name].load_state_dict(saved["optimizers"][name])
+        if average:
+            average.module.load_state_dict(saved["average"])
+        running.restore(saved["running"], device)
+
+    def save_state() -> None:
+        state = {
+            "images_seen": images_seen,
+            "seconds": seconds + time.monotonic() - began,
+            "threads": threads,
+            "precision": precision,
+            "suspicious": suspicious,
+            "warnings": warnings,
+            "networks": {name: net.state_dict() for name, net in family.networks().items()},
+            "optimizers": {name: opt.state_dict() for name, opt in optimizers.items()},
+            "average": average.module.state_dict() if average else {},
+            "running": running.state(),
+        }
+        checkpoint.save(folder / STATE, state, images_seen=images_seen)
+
+    if options.compile:
+        for network in family.networks().values():
+            network.compile()
+    data = torch.from_numpy(pixels.astype(np.int32) if pixels.dtype == np.uint16 else pixels)
+    data = data.permute(0, 3, 1, 2).contiguous().to(device)
+    full_scale = float(np.iinfo(pixels.dtype).max)
+
+    keep = {_images(epoch, count) for epoch in recipe.kept_epochs()}
+    look = {_images(epoch, count) for epoch in _preview_epochs(recipe)}
+    log = (
+        Log(folder, images_seen=images_seen, callbacks=list(options.callbacks))
+        if team.leads
+        else None
+    )
+    began = logged = saved_at = time.monotonic()
+    logged_images = images_seen
+    mine = slice(team.rank, None, team.size)
+    with (
+        listening() as stop_asked,
+        Progress(label=f"training {recipe.name}", total=total, start=images_seen) as progress,
+    ):
+        while images_seen < total:
+            indices = order.indices(first=images_seen, count=batch)[mine]
+            rng = torch_rng(seed=seed, stream="augmentation", counter=images_seen)
+            params = augmentation.sample_params(recipe.augmentation, count=batch, rng=rng)
+            params = {name: value[mine] for name, value in params.items()}
+            latents = family.latents(
+                batch, torch_rng(seed=seed, stream="latents", counter=images_seen)
+            )[mine]
+
+            real = from_levels(data[indices.to(device)], full_scale=full_scale)
+            real = augmentation.apply(real, params, augmentation=recipe.augmentation)
+            losses = family.step(
+                real.contiguous(memory_format=torch.channels_last),
+                latents.to(device),
+                optimizers=optimizers,
+                precision=computing,
+                average_gradients=team.average_gradients,
+            )
+            before, images_seen = images_seen, images_seen + batch
+            if average:
+                average.update(family.generator, images_seen=images_seen, batch_size=batch)
+            running.update(losses)
+            progress.advance(batch)
+
+            now = time.monotonic()
+            stop = team.any(stop_asked(), device)
+            save_due = team.any(now - saved_at > options.checkpoint_seconds, device)
+            log_due = before // recipe.log_every_images < images_seen // recipe.log_every_images
+            if stop or save_due or log_due or images_seen >= total:
+                means = running.means(team.mean)
+                _stop_if_not_finite(means, images_seen=images_seen, folder=folder)
+            if log_due or images_seen >= total:
+                running = Running()
+                row = {
+                    "images_seen": images_seen,
+                    "epoch": images_seen / count,
+                    "seconds": round(seconds + now - began, 3),
+                    "images_per_second": round((images_seen - logged_images) / (now - logged), 2),
+                    **means,
+                }
+                logged, logged_images = now, images_seen
+                complaint = family.warning(means)
+                suspicious = suspicious + 1 if complaint else 0
+                if log:
+                    log.write(row)
+                    progress.advance(0, note=_brief(means))
+                if complaint and suspicious == WARN_AFTER:
+                    warnings.append({"images_seen": images_seen, "warning": complaint})
+                    if team.leads:
+                        print(f"warning: {complaint}", file=sys.stderr)
+            for epoch in _epochs_in(before, images_seen, count) if team.leads else ():
+                if _images(epoch, count) in keep:
+                    write_snapshot(
+                        folder, family, average.module if average else None, epoch=epoch, seed=seed
+                    )
+                if _images(epoch, count) in look:
+                    write_preview(folder, family, sampled, epoch=epoch, seed=seed)
+            if (stop or save_due) and images_seen < total:
+                if team.leads:
+                    save_state()
+                saved_at = time.monotonic()
+            if stop and images_seen < total:
+                raise KeyboardInterrupt
+    team.wait()
+    if team.leads:
+        shutil.rmtree(folder / STATE, ignore_errors=True)
+    return {
+        "images": count,
+        "images_seen": images_seen,
+        "seconds": round(seconds + time.monotonic() - began, 1),
+        "device": _device_name(device),
+        "precision": precision,
+        "threads": threads,
+        "processes": team.size,
+        "torch": torch.__version__,
+        "parameters": {
+            name: sum(p.numel() for p in net.parameters())
+            for name, net in family.networks().items()
+        },
+        "final": log.rows[-1] if log and log.rows else {},
+        "warnings": warnings,
+    }
+
+
+def check_data(
+    pixels: NDArray[np.uint8] | NDArray[np.uint16], *, recipe: Recipe, team: Team
+) -> None:
+    """Raise UserError where images, recipe and processes do not fit together."""
+    count, height, width, channels = pixels.shape
+    size = recipe.generator.size
+    if (height, width) != (size, size):
+        raise UserError(
+            f"the images are {width}×{height}, recipe {recipe.name} makes {size}×{size}; "
+            f"import them with --size {size} or take another recipe"
+        )
+    if channels != recipe.generator.channels:
+        raise UserError(
+            f"the images have {channels} channels, the recipe {recipe.generator.channels}; "
+            f"add --generator.channels {channels}"
+        )
+    if count < recipe.batch_size:
+        raise UserError(
+            f"there are {count} images to train on, fewer than one batch of {recipe.batch_size}; "
+            f"add images or give --batch-size {max(2, count)} or less"
+        )
+    if recipe.batch_size % team.size or recipe.batch_size < 2 * team.size:
+        raise UserError(
+            f"a batch of {recipe.batch_size} cannot be shared by {team.size} processes; "
+            f"give a --batch-size that is a multiple of {team.size}"
+        )
+
+
+def _stop_if_not_finite(means: dict[str, float], *, images_seen: int, folder: Path) -> None:
+    wrong = [name for name, value in means.items() if not math.isfinite(value)]
+    if wrong:
+        raise UserError(
+            f"{', '.join(wrong)} became infinite or NaN before image {images_seen}; training "
+            f"stopped and {folder} keeps the last sound state and snapshots: lower the learning "
+            "rates or give --precision float32, with another --out"
+        )
+
+
+def _images(epoch: int, count: int) -> int:
+    return epoch * count
+
+
+def _epochs_in(before: int, now: int, count: int) -> range:
+    """Epochs that ended while the counter went from ``before`` to ``now``."""
+    return range(before // count + 1, now // count + 1)
+
+
+def _preview_epochs(recipe: Recipe) -> list[int]:
+    step = recipe.epochs / recipe.previews
+    return sorted({max(1, round(step * k)) for k in range(1, recipe.previews + 1)})
+
+
+def _brief(means: dict[str, float]) -> str:
+    return "  ".join(f"{name.replace('loss_', '')} {value:.2f}" for name, value in means.items())
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return "CPU"
