@@ -1,0 +1,1 @@
+"""Image features that distances between sets are computed in."""

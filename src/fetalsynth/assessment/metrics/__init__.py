@@ -1,0 +1,1 @@
+"""One metric per module: pure functions on arrays, no files, no torch."""
