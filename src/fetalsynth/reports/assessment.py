@@ -1,0 +1,164 @@
+"""The report of an assessment: ``report.html`` beside ``scores.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+from fetalsynth.artifacts.files import write_text
+from fetalsynth.artifacts.manifest import Manifest
+from fetalsynth.artifacts.model import read_statistics
+from fetalsynth.artifacts.scores import Pair, Scores, read_scores
+from fetalsynth.errors import UserError
+from fetalsynth.reports.curves import Curve, not_finite, training_curves
+from fetalsynth.reports.lineage import Lineage, model_name, story, trace, training_table
+from fetalsynth.reports.metric_table import metric_rows
+from fetalsynth.reports.page import Picture, embed, render
+from fetalsynth.reports.plots import strip_axis
+from fetalsynth.reports.provenance import flat, records
+from fetalsynth.reports.verdict import judge
+from fetalsynth.reports.wording import number, plural
+
+FILENAME = "report.html"
+STATISTICS = "training-stats.jsonl"
+ROLES = {"real": "Real images", "synthetic": "Synthetic images", "train": "Training images"}
+SAMPLES = {"samples_synthetic": "Synthetic images", "samples_real": "Real images"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sheet:
+    """A picture of many images, with the words above it."""
+
+    heading: str
+    picture: Picture
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neighbours:
+    """A synthetic image, the nearest real one, and how near that is."""
+
+    synthetic: Picture
+    real: Picture
+    synthetic_file: str
+    real_file: str
+    distance: str
+    exact: str
+    near: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """Curves, what went wrong while training, and why there is nothing to show."""
+
+    curves: tuple[Curve, ...]
+    remarks: tuple[str, ...]
+    problem: str
+
+
+def write_report(folder: Path, manifest: Manifest) -> Path:
+    """Write ``folder/report.html`` from ``folder/scores.json`` and what lies beside it.
+
+    ``manifest`` is that of the scores (its inputs tell the lineage); the same folder and manifest
+    give the same bytes. Pictures and the training record may be missing: the report says so.
+    Raises UserError where ``scores.json`` is missing or malformed or the disk is full.
+    """
+    scores = read_scores(folder)
+    lineage = trace(manifest)
+    named = model_name(lineage)
+    samples, others = _sheets(folder, scores)
+    context = {
+        "subject": named or _folder_name(scores) or "images of unknown origin",
+        "verdict": judge(scores),
+        "story": story(lineage),
+        "training_table": training_table(lineage),
+        "compared": _compared(scores),
+        "samples": samples,
+        "others": others,
+        "pairs": [_neighbours(folder, pair) for pair in scores.closest_pairs],
+        "metrics": metric_rows(scores.metrics),
+        "strip_axis": strip_axis(),
+        "training": _training(folder, lineage),
+        "record": records(manifest),
+        "licences": manifest.licences,
+        "created": manifest.created,
+    }
+    title = f"Assessment of synthetic images: {context['subject']}"
+    path = folder / FILENAME
+    write_text(path, render("assessment.html", title=title, context=context))
+    return path
+
+
+def _folder_name(scores: Scores) -> str:
+    return PurePath(str(scores.inputs.get("synthetic", {}).get("path", ""))).name
+
+
+def _compared(scores: Scores) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
+    """For each role what was read, as (what, value)."""
+    return [
+        (ROLES.get(role, role), tuple((name.replace("_", " "), text) for name, text in flat(entry)))
+        for role, entry in scores.inputs.items()
+    ]
+
+
+def _sheets(folder: Path, scores: Scores) -> tuple[list[Sheet], list[Sheet]]:
+    """Contact sheets of synthetic and real images, and the other pictures by their names."""
+    by_name = {PurePath(file).stem: file for file in scores.pictures.values()}
+    samples = [
+        Sheet(heading=heading, picture=embed(folder, by_name[name]))
+        for name, heading in SAMPLES.items()
+        if name in by_name
+    ]
+    others = [
+        Sheet(heading=name.replace("_", " ").replace("-", " "), picture=embed(folder, file))
+        for name, file in scores.pictures.items()
+        if PurePath(file).stem not in SAMPLES
+    ]
+    return samples, others
+
+
+def _neighbours(folder: Path, pair: Pair) -> Neighbours:
+    return Neighbours(
+        synthetic=embed(folder, pair.picture_synthetic),
+        real=embed(folder, pair.picture_real),
+        synthetic_file=pair.synthetic_file,
+        real_file=pair.real_file,
+        distance=number(pair.distance),
+        exact=repr(pair.distance),
+        near=pair.distance < 1,
+    )
+
+
+def _training(folder: Path, lineage: Lineage) -> Training:
+    """The training record beside the scores; a record that cannot be read is told, not fatal."""
+    if not (folder / STATISTICS).is_file():
+        reason = "No training record came with the synthetic images, so there are no curves."
+        return Training(curves=(), remarks=_warnings(lineage), problem=reason)
+    try:
+        rows: list[Any] = list(read_statistics(folder / STATISTICS))
+    except (UserError, UnicodeDecodeError):
+        reason = f"The training record ({STATISTICS}) is damaged, so there are no curves."
+        return Training(curves=(), remarks=_warnings(lineage), problem=reason)
+    curves = training_curves(rows)
+    bad = not_finite(rows)
+    gaps = f"{plural(bad, 'log entry', 'log entries')} held a value that is not finite: gaps."
+    return Training(
+        curves=curves,
+        remarks=(*_warnings(lineage), *([gaps] if bad else [])),
+        problem="" if curves else "The training record holds no numbers to draw.",
+    )
+
+
+def _warnings(lineage: Lineage) -> tuple[str, ...]:
+    """What the training itself complained about, from the model's record."""
+    model = lineage.model.manifest if lineage.model else None
+    noted = model.facts.get("warnings", []) if model else []
+    if not isinstance(noted, list):
+        return ()
+    return tuple(
+        f"After {plural(item.get('images_seen', 0), 'image')}: {item.get('warning', '')}"
+        if isinstance(item, Mapping)
+        else str(item)
+        for item in noted
+    )
