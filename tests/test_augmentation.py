@@ -12,7 +12,7 @@ from fetalsynth.training.recipe import Augmentation
 
 
 def params(flip: list[bool], angle: list[float]) -> dict[str, torch.Tensor]:
-    return {"flip": torch.tensor(flip), "angle": torch.tensor(angle)}
+    return {"flip": torch.tensor(flip), "angle": torch.tensor(angle, dtype=torch.float64)}
 
 
 def test_identity_and_mirror_are_exact() -> None:
