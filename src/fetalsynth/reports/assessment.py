@@ -19,7 +19,7 @@ from fetalsynth.reports.page import Picture, embed, render
 from fetalsynth.reports.plots import strip_axis
 from fetalsynth.reports.provenance import flat, records
 from fetalsynth.reports.verdict import judge
-from fetalsynth.reports.wording import number, plural
+from fetalsynth.reports.wording import number, plural, readable_time
 
 FILENAME = "report.html"
 STATISTICS = "training-stats.jsonl"
@@ -45,7 +45,6 @@ class Neighbours:
     real_file: str
     distance: str
     exact: str
-    near: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +81,7 @@ def write_report(folder: Path, manifest: Manifest) -> Path:
         "training": _training(folder, lineage),
         "record": records(manifest),
         "licences": manifest.licences,
-        "created": manifest.created,
+        "created": readable_time(manifest.created),
     }
     title = f"Assessment of synthetic images: {context['subject']}"
     path = folder / FILENAME
@@ -94,12 +93,23 @@ def _folder_name(scores: Scores) -> str:
     return PurePath(str(scores.inputs.get("synthetic", {}).get("path", ""))).name
 
 
-def _compared(scores: Scores) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
-    """For each role what was read, as (what, value)."""
-    return [
-        (ROLES.get(role, role), tuple((name.replace("_", " "), text) for name, text in flat(entry)))
-        for role, entry in scores.inputs.items()
-    ]
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """What was read in each role, as a table: ``rows`` are (role, values by column)."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, dict[str, str]], ...]
+
+
+def _compared(scores: Scores) -> Compared:
+    rows = tuple((ROLES.get(role, role), dict(flat(read))) for role, read in scores.inputs.items())
+    names = dict.fromkeys(name for _, read in rows for name in read)
+    return Compared(columns=tuple(sorted(names, key=_place)), rows=rows)
+
+
+def _place(column: str) -> int:
+    """Counts and sizes first, digests last."""
+    return {"count": -2, "size": -1, "digest": 1}.get(column, 0)
 
 
 def _sheets(folder: Path, scores: Scores) -> tuple[list[Sheet], list[Sheet]]:
@@ -126,7 +136,6 @@ def _neighbours(folder: Path, pair: Pair) -> Neighbours:
         real_file=pair.real_file,
         distance=number(pair.distance),
         exact=repr(pair.distance),
-        near=pair.distance < 1,
     )
 
 

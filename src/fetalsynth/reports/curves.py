@@ -15,7 +15,7 @@ from fetalsynth.reports.wording import listing, number, plural
 _COUNTERS = ("images_seen", "epoch", "seconds")
 _KINDS = (
     ("loss", "Losses", "loss"),
-    ("accuracy", "How often the discriminator is right", "share right"),
+    ("accuracy", "Discriminator accuracy", "share right"),
     ("images_per_second", "Speed", "images per second"),
 )
 
@@ -95,7 +95,7 @@ def _curve(
     series: Mapping[str, Sequence[float]],
     x_label: str,
 ) -> Curve:
-    named = {_words(key): values for key, values in series.items()}
+    named = {_line_name(key, series): values for key, values in series.items()}
     ends = [f"{name} {number(_last(values))}" for name, values in named.items()]
     step = thinning(len(x))
     thinned = f" Each point is the mean of {plural(step, 'log entry', 'log entries')}."
@@ -111,6 +111,12 @@ def _curve(
         ),
         caption=f"Last: {listing(ends)}.{thinned if step > 1 else ''}",
     )
+
+
+def _line_name(key: str, series: Mapping[str, Sequence[float]]) -> str:
+    """The key in words; without its first one where that is the heading of the whole chart."""
+    first, _, rest = key.partition("_")
+    return _words(rest if len(series) > 1 and rest and first in ("loss", "accuracy") else key)
 
 
 def _last(values: Sequence[float]) -> float:

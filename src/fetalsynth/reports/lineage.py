@@ -93,8 +93,8 @@ def _made(lineage: Lineage) -> str:
         return ""
     wanted = find(made.configuration, "n", "count")
     epoch = find(made.configuration, "epoch")
-    after = f", as it was after {plural(epoch, 'epoch')}," if isinstance(epoch, int) else ""
-    return f" It{after} made {plural(wanted, 'image')}." if isinstance(wanted, int) else ""
+    when = f"After {plural(epoch, 'epoch')} it" if isinstance(epoch, int) else "It"
+    return f" {when} made {plural(wanted, 'synthetic image')}." if isinstance(wanted, int) else ""
 
 
 def training_table(lineage: Lineage) -> list[tuple[str, str]]:

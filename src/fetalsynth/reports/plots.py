@@ -29,10 +29,10 @@ def ratio_strip(
     """SVG of value and interval against the floor on a common scale, right of the middle = worse.
 
     The scale is log2 of value / floor (mirrored where higher is better), from ⅛ to 8; what lies
-    beyond is drawn as an arrow at the edge. None where the floor is not positive: there is no
-    ratio then.
+    beyond is drawn as an arrow at the edge. None where there is no ratio: the floor is not
+    positive, or the value is not and has no better side.
     """
-    if not floor > 0:
+    if not floor > 0 or (direction == "none" and not value > 0):
         return None
     sign = -1.0 if direction == "higher" else 1.0
     at = sign * _log_ratio(value, floor)
@@ -113,7 +113,7 @@ def line_chart(
 
     style: dict[Any, Any] = dict(matplotlib.rcParamsDefault)
     del style["backend"]
-    style.update({"svg.fonttype": "none", "svg.hashsalt": name, "font.size": 9.0})
+    style.update({"svg.fonttype": "none", "svg.hashsalt": name, "font.size": 10.5})
     with matplotlib.rc_context(style):
         figure = Figure(figsize=(4.6, 2.7), layout="constrained")
         FigureCanvasSVG(figure)
@@ -125,7 +125,7 @@ def line_chart(
                 _means(values, step),
                 color=_stand_in(place),
                 linestyle=_DASHES[place % len(_DASHES)],
-                linewidth=1.6,
+                linewidth=1.5,
                 label=_plain(label),
             )
         axes.set_xlabel(_plain(x_label))
@@ -134,7 +134,7 @@ def line_chart(
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
         if len(series) > 1:
-            axes.legend(frameon=False, fontsize=8.5)
+            figure.legend(frameon=False, loc="outside upper left", ncols=2, borderaxespad=0.0)
         stream = io.StringIO()
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
     return Markup(_adapt(stream.getvalue(), name=name, description=description))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 NARROW_SPACE = "\u202f"
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -72,6 +73,16 @@ def duration(seconds: float) -> str:
         return f"{hours} h {minutes} min"
     days, hours = divmod(round(seconds / 3600), 24)
     return f"{days} d {hours} h"
+
+
+def readable_time(recorded: str) -> str:
+    """An ISO time as date and time to the minute; anything else as it is."""
+    try:
+        moment = datetime.fromisoformat(recorded)
+    except ValueError:
+        return recorded
+    zone = " UTC" if moment.utcoffset() == timedelta(0) else ""
+    return f"{moment:%Y-%m-%d %H:%M}{zone}"
 
 
 def plural(n: int, one: str, many: str = "") -> str:
