@@ -113,7 +113,8 @@ def line_chart(
 
     style: dict[Any, Any] = dict(matplotlib.rcParamsDefault)
     del style["backend"]
-    style.update({"svg.fonttype": "none", "svg.hashsalt": name, "font.size": 10.5})
+    fixed = {"svg.fonttype": "none", "svg.hashsalt": name, "path.simplify": False}
+    style.update(fixed | {"font.size": 10.5})
     with matplotlib.rc_context(style):
         figure = Figure(figsize=(4.6, 2.7), layout="constrained")
         FigureCanvasSVG(figure)
