@@ -90,7 +90,7 @@ def test_only_the_right_file_of_weights_is_taken(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"Mixed_6c\.branch7x7_2\.weight"):
         load_weights(path)
     path.write_bytes(b"not an archive")
-    with pytest.raises(UserError, match="not an .npz"):
+    with pytest.raises(UserError, match=r"not an \.npz"):
         load_weights(path)
     with pytest.raises(UserError, match="does not exist"):
         load_weights(tmp_path / "absent.npz")

@@ -51,7 +51,7 @@ def resize_clean(images: NDArray[np.generic], *, side: int) -> NDArray[np.float3
     resized = np.empty((len(images), side, side), np.float32)
     for number, image in enumerate(images):
         picture = Image.fromarray(np.ascontiguousarray(image, np.float32))
-        resized[number] = picture.resize((side, side), Image.Resampling.BICUBIC)
+        resized[number] = np.asarray(picture.resize((side, side), Image.Resampling.BICUBIC))
     return np.clip(resized, 0, 255, out=resized)
 
 

@@ -94,7 +94,8 @@ def _not_negative(eigenvalues: NDArray[np.floating]) -> Matrix:
     largest = float(np.abs(eigenvalues).max(initial=0.0))
     if eigenvalues.min(initial=0.0) < -1e-10 * largest:
         raise ValueError("a covariance matrix is not positive semi-definite")
-    return np.clip(eigenvalues, 0.0, None).astype(np.float64)
+    clipped: Matrix = np.clip(eigenvalues, 0.0, None).astype(np.float64)
+    return clipped
 
 
 def _symmetric(matrix: Matrix) -> Matrix:

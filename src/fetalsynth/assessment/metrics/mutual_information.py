@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from fetalsynth.progress import Progress
 
 BINS = 32
-_CELLS_AT_ONCE = 1 << 17
+_CELLS_AT_ONCE = 1 << 16
 
 
 def mutual_information(

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 Matrix = NDArray[np.float64]
 NEIGHBOURS = 10
 _ROWS_AT_ONCE = 512
+_IMAGES_AT_ONCE = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,8 +132,12 @@ def shrunk(*, images: NDArray[np.generic], side: int) -> Matrix:
     """(N, H, W) averaged over blocks of ⌈longer side / ``side``⌉ pixels, float64."""
     factor = -(-max(images.shape[1:]) // side)
     height, width = images.shape[1] // factor, images.shape[2] // factor
-    values = images[:, : height * factor, : width * factor].astype(np.float64)
-    return np.asarray(values.reshape(-1, height, factor, width, factor).mean((2, 4)))
+    small = np.empty((len(images), height, width))
+    for start in range(0, len(images), _IMAGES_AT_ONCE):
+        part = images[start : start + _IMAGES_AT_ONCE, : height * factor, : width * factor]
+        blocks = part.astype(np.float64).reshape(-1, height, factor, width, factor)
+        small[start : start + _IMAGES_AT_ONCE] = blocks.mean((2, 4))
+    return small
 
 
 def flips(*, images: NDArray[np.generic]) -> list[NDArray[np.generic]]:
