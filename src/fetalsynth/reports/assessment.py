@@ -24,6 +24,7 @@ from fetalsynth.reports.wording import number, plural, readable_time
 FILENAME = "report.html"
 STATISTICS = "training-stats.jsonl"
 ROLES = {"real": "Real images", "synthetic": "Synthetic images", "train": "Training images"}
+COLUMNS = ("count", "subjects", "splits", "size", "path", "digest")
 SAMPLES = {"samples_synthetic": "Synthetic images", "samples_real": "Real images"}
 
 
@@ -95,7 +96,9 @@ def _folder_name(scores: Scores) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Compared:
-    """What was read in each role, as a table: ``rows`` are (role, values by column)."""
+    """What was read in each role: ``rows`` are (role, all values by name), ``columns`` the names
+    that are shown first.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, dict[str, str]], ...]
@@ -103,13 +106,8 @@ class Compared:
 
 def _compared(scores: Scores) -> Compared:
     rows = tuple((ROLES.get(role, role), dict(flat(read))) for role, read in scores.inputs.items())
-    names = dict.fromkeys(name for _, read in rows for name in read)
-    return Compared(columns=tuple(sorted(names, key=_place)), rows=rows)
-
-
-def _place(column: str) -> int:
-    """Counts and sizes first, digests last."""
-    return {"count": -2, "size": -1, "digest": 1}.get(column, 0)
+    shown = tuple(name for name in COLUMNS if any(name in read for _, read in rows))
+    return Compared(columns=shown, rows=rows)
 
 
 def _sheets(folder: Path, scores: Scores) -> tuple[list[Sheet], list[Sheet]]:
