@@ -1,0 +1,203 @@
+"""``fetalsynth data``: make, import, download and check image sets."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+
+from fetalsynth.errors import DataWarning, UserError
+
+if TYPE_CHECKING:
+    from fetalsynth.datasets.source import Source
+
+
+@dataclass(frozen=True)
+class Phantom:
+    """Make phantom images whose anatomy is known. Not for clinical use."""
+
+    kind: Annotated[Literal["ultrasound"], tyro.conf.Positional]
+    """What to simulate."""
+    n: int
+    """How many images."""
+    out: Path
+    """New folder for them."""
+    seed: int = 0
+    """Seed of the anatomy, the speckle and the split."""
+    size: int = 256
+    """Width and height in pixels."""
+    held_out: float = 0.2
+    """Fraction of subjects held out for assessment."""
+
+
+@dataclass(frozen=True)
+class Import:
+    """Bring images into one size, depth and table, split by subject. The source stays as it is."""
+
+    kind: Annotated[Literal["hc18", "folder"], tyro.conf.Positional]
+    """hc18, or folder for PNG, JPEG, TIFF and DICOM files."""
+    source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SRC")]
+    """Folder to read."""
+    out: Path
+    """New folder for the images."""
+    size: int | None = None
+    """Width and height in pixels, such as 64; the original sizes if not given."""
+    fit: Literal["pad", "squash"] = "pad"
+    """pad keeps the aspect on black; squash distorts it."""
+    channels: Literal[1, 3] | None = None
+    """1 for luminance, 3 for RGB; as the files have it if not given."""
+    mask_overlays: bool = False
+    """Remove burned-in grey bars and black boxes, which a generator would learn."""
+    held_out: float = 0.2
+    """Fraction of subjects held out for assessment."""
+    seed: int = 0
+    """Seed of the split."""
+    subjects: Path | None = None
+    """CSV with columns file and subject, and any of pixel_spacing_mm, gestational_age_weeks, …"""
+
+
+@dataclass(frozen=True)
+class Check:
+    """Look for what would spoil training or assessment. Exit code 1 where there are errors."""
+
+    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
+    """A folder that `fetalsynth data …` made, or any folder of images."""
+
+
+@dataclass(frozen=True)
+class Download:
+    """Fetch a public data set from its publisher; goes on where an earlier try stopped."""
+
+    kind: Annotated[Literal["hc18"], tyro.conf.Positional]
+    """Which one."""
+    out: Path
+    """Folder to fetch it into."""
+
+
+def run(arguments: list[str]) -> int:
+    """Run the verb; returns the exit code."""
+    wanted: Any = tyro.extras.subcommand_cli_from_dict(
+        {"phantom": Phantom, "import": Import, "check": Check, "download": Download},
+        args=arguments,
+        prog="fetalsynth data",
+        description="Make, import, download and check image sets.",
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", DataWarning)
+        warnings.showwarning = _show
+        steps: dict[type, Any] = {
+            Phantom: _phantom,
+            Import: _import,
+            Check: _check,
+            Download: _download,
+        }
+        code: int = steps[type(wanted)](wanted)
+    return code
+
+
+def _show(message: Warning | str, *_: Any, **__: Any) -> None:
+    print(f"note: {message}", file=sys.stderr)
+
+
+def _phantom(wanted: Phantom) -> int:
+    from fetalsynth.datasets.phantoms.ultrasound import open_source
+
+    source = open_source(count=wanted.n, seed=wanted.seed, size=wanted.size)
+    return _write(source, wanted.out, size=wanted.size, held_out=wanted.held_out, seed=wanted.seed)
+
+
+def _import(wanted: Import) -> int:
+    from fetalsynth.datasets import folder, hc18
+
+    if wanted.kind == "hc18" and wanted.subjects is not None:
+        raise UserError("--subjects: HC18 names its examinations itself; leave the option out")
+    source = (
+        hc18.open_source(wanted.source)
+        if wanted.kind == "hc18"
+        else folder.open_source(wanted.source, subjects=wanted.subjects)
+    )
+    return _write(
+        source,
+        wanted.out,
+        path=wanted.source,
+        size=wanted.size,
+        fit=wanted.fit,
+        channels=wanted.channels,
+        mask_overlays=wanted.mask_overlays,
+        held_out=wanted.held_out,
+        seed=wanted.seed,
+    )
+
+
+def _write(
+    source: Source,
+    out: Path,
+    *,
+    path: Path | None = None,
+    size: int | None,
+    held_out: float,
+    seed: int,
+    fit: Literal["pad", "squash"] = "pad",
+    channels: int | None = None,
+    mask_overlays: bool = False,
+) -> int:
+    from fetalsynth.artifacts.building import building, is_done, record_facts
+    from fetalsynth.artifacts.manifest import Input, draft
+    from fetalsynth.datasets.importing import import_images
+
+    settings: dict[str, Any] = {
+        "size": size,
+        "fit": fit,
+        "channels": channels,
+        "mask_overlays": mask_overlays,
+        "held_out": held_out,
+    }
+    manifest = draft(
+        kind="images",
+        configuration={"source": source.name, **settings},
+        seed=seed,
+        inputs=(Input(role="source", path=str(path or source.name), digest=source.digest),),
+        licences=source.licences,
+        synthetic=source.synthetic,
+    )
+    if is_done(out, manifest):
+        print(f"already done: {out}")
+        return 0
+    with building(out, manifest) as partial:
+        facts = import_images(source, folder=partial, seed=seed, **settings)
+        record_facts(partial, facts)
+    print(_summary(facts, out))
+    return 0
+
+
+def _summary(facts: dict[str, Any], out: Path) -> str:
+    same = sum(len(group) - 1 for group in facts["duplicates"])
+    return (
+        f"{facts['images']} images of {facts['subjects']} subjects in {out}\n"
+        f"  train {facts['train_images']} images ({facts['train_subjects']} subjects), "
+        f"test {facts['test_images']} ({facts['test_subjects']}), identical copies {same}\n"
+        f"  look at {out / 'preview.png'}; then: fetalsynth data check {out}"
+    )
+
+
+def _check(wanted: Check) -> int:
+    from fetalsynth.cli.data_table import print_check
+    from fetalsynth.datasets.check import check_images
+
+    result = check_images(wanted.folder)
+    print_check(result, folder=wanted.folder)
+    return 0 if result.usable else 1
+
+
+def _download(wanted: Download) -> int:
+    from fetalsynth.datasets.download import download_hc18
+    from fetalsynth.datasets.hc18 import LICENCE
+
+    print(f"{LICENCE.source}: {LICENCE.licence}. Please cite: {LICENCE.citation}\n{LICENCE.url}")
+    folder = download_hc18(wanted.out)
+    print(f"HC18 is in {folder}; next: fetalsynth data import hc18 {folder} --out DIR --size 64")
+    return 0
