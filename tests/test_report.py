@@ -117,7 +117,7 @@ def full_scores(folder: Path) -> Scores:
     return Scores(
         metrics=METRICS,
         inputs={
-            "real": {"path": "data/hc18", "digest": "ab" * 32, "count": 193},
+            "real": {"path": "data/hc18", "digest": "ab" * 32, "count": 193, "splits": []},
             "synthetic": {"path": "runs/images", "digest": "cd" * 32, "count": 800},
         },
         alarms=(Alarm(name="texture", reason="KID-LBP is 2.8 times its floor"),),
@@ -246,6 +246,7 @@ def test_texts_units_digests_and_lineage_are_there(full: tuple[Path, Page]) -> N
     ]
     assert [text for text in expected if text not in page] == []
     assert "e-17" not in page
+    assert "[]" not in page
     assert "30000000000000004" not in page
 
 

@@ -53,7 +53,7 @@ def _input(item: Input) -> Record:
 
 
 def flat(settings: Mapping[str, Any], *, under: str = "") -> tuple[tuple[str, str], ...]:
-    """Nested settings as (dotted name, value) pairs; lists stay in one line of JSON."""
+    """Nested settings as (dotted name, value) pairs; lists stay in one line."""
     pairs: list[tuple[str, str]] = []
     for name, value in settings.items():
         if isinstance(value, Mapping) and value:
@@ -68,4 +68,6 @@ def _text(value: Any) -> str:
         return value
     if isinstance(value, float):
         return f"{value:.12g}"
+    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+        return ", ".join(value) or "none"
     return json.dumps(value, ensure_ascii=False, default=str)
