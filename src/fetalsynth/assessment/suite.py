@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
 from fetalsynth.artifacts.scores import Alarm, Scores
 from fetalsynth.assessment.features.extractors import Options
 from fetalsynth.assessment.features.policy import full_window
@@ -53,7 +55,10 @@ def assess_images(
         resizing=resizing,
         exclude_outside_fan=exclude_outside_fan,
     )
-    found = together([_few(samples), _measure(samples, options, pairing, most_images)])
+    # One BLAS thread: rounding does not depend on the machine's cores, and the many small
+    # decompositions ran a hundred times slower on two threads when another job held a core.
+    with threadpool_limits(limits=1, user_api="blas"):
+        found = together([_few(samples), _measure(samples, options, pairing, most_images)])
     sets = {"real": real, "synthetic": synthetic}
     if train is not None:
         sets["train"] = train

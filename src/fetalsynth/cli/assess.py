@@ -1,0 +1,177 @@
+"""``fetalsynth assess``: how good are synthetic images, with a report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import tyro
+
+from fetalsynth.errors import UserError
+
+if TYPE_CHECKING:
+    from fetalsynth.artifacts.manifest import Input, Manifest
+    from fetalsynth.artifacts.scores import Scores
+    from fetalsynth.assessment.roles import Roles
+    from fetalsynth.datasets.loading import ImageSet
+
+TRAINING_STATISTICS = "training-stats.jsonl"
+
+
+@dataclass(frozen=True)
+class Assess:
+    """Measure synthetic images against real ones and write a report. Not for clinical use."""
+
+    real: Path
+    """Real images: an artifact or a folder. Of an artifact, the held-out rows are used."""
+    synthetic: Path
+    """Synthetic images: an artifact or a folder."""
+    out: Path
+    """New folder for the scores and the report."""
+    train: Path | None = None
+    """What the generator saw, for the copying screen; found by itself where that is recorded."""
+    inception_weights: Path | None = None
+    """Inception weights (.npz) for the distances FD-Inception768 and KID-Inception768."""
+    seed: int = 0
+    """Names every random draw."""
+    pairing: Literal["all-pairs", "nearest", "random"] = "all-pairs"
+    """Which synthetic image meets which real one, for mutual information and PSNR."""
+    resizing: Literal["clean", "legacy"] = "clean"
+    """How images are brought to Inception's size: as clean-fid or as pytorch-fid do."""
+    window: tuple[float, float] | None = None
+    """Stored values that become black and white; default: the range of the pixel type."""
+    exclude_outside_fan: bool = False
+    """Leave the flat black surround of ultrasound images out of texture measures."""
+
+
+def run(arguments: list[str]) -> int:
+    """Run the verb; returns the exit code."""
+    assess(tyro.cli(Assess, args=arguments, prog="fetalsynth assess"))
+    return 0
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The images of every role and the file of weights as an input."""
+
+    real: ImageSet
+    synthetic: ImageSet
+    train: ImageSet | None
+    weights: tuple[Input, ...]
+
+
+def assess(wanted: Assess) -> None:
+    """Make the scores that ``wanted`` describes, or say that they are there already."""
+    if wanted.window is not None and not wanted.window[1] > wanted.window[0]:
+        low, high = wanted.window
+        raise UserError(f"--window {low:g} {high:g}: the second value must be the larger one")
+
+    from fetalsynth.artifacts.building import building, is_done
+    from fetalsynth.assessment.roles import assign_roles
+
+    roles = assign_roles(real=wanted.real, synthetic=wanted.synthetic, train=wanted.train)
+    images = _load(wanted, roles)
+    manifest = _manifest(wanted, roles, images)
+    if is_done(wanted.out, manifest):
+        print(f"already done: {wanted.out} (read {wanted.out / 'report.html'})")
+        return
+    for role, note in roles.notes.items():
+        print(f"{role}: {note}")
+    with building(wanted.out, manifest) as folder:
+        scores = _write(folder, wanted, roles, images, manifest)
+    print(verdict(scores))
+    print(f"report: {wanted.out / 'report.html'}")
+
+
+def _load(wanted: Assess, roles: Roles) -> Loaded:
+    from fetalsynth.artifacts.digest import digest_file
+    from fetalsynth.artifacts.manifest import Input
+    from fetalsynth.datasets.loading import load_images
+
+    real = load_images(wanted.real, role="real", splits=roles.real_splits, channels=1)
+    synthetic = load_images(wanted.synthetic, role="synthetic", channels=1)
+    train = None
+    if roles.train is not None:
+        train = load_images(roles.train, role="train", splits=roles.train_splits, channels=1)
+    weights = wanted.inception_weights
+    if weights is None:
+        return Loaded(real, synthetic, train, ())
+    digest = digest_file(weights)
+    given = Input(role="inception-weights", path=str(weights), digest=digest)
+    return Loaded(real, synthetic, train, (given,))
+
+
+def _manifest(wanted: Assess, roles: Roles, images: Loaded) -> Manifest:
+    from fetalsynth.artifacts.manifest import draft
+
+    seen = () if images.train is None else (images.train.source,)
+    return draft(
+        kind="scores",
+        configuration={
+            "real_splits": roles.real_splits,
+            "train_splits": roles.train_splits,
+            "pairing": wanted.pairing,
+            "resizing": wanted.resizing,
+            "window": wanted.window,
+            "exclude_outside_fan": wanted.exclude_outside_fan,
+        },
+        synthetic=False,
+        seed=wanted.seed,
+        inputs=(images.real.source, images.synthetic.source, *seen, *images.weights),
+    )
+
+
+def _write(
+    folder: Path, wanted: Assess, roles: Roles, images: Loaded, manifest: Manifest
+) -> Scores:
+    from fetalsynth.artifacts.files import write_bytes
+    from fetalsynth.assessment.suite import assess_images
+    from fetalsynth.assessment.writing import write_assessment
+    from fetalsynth.reports.assessment import write_report
+
+    if wanted.inception_weights is not None:
+        from fetalsynth.cli.computing import set_threads
+
+        set_threads()
+    sets: dict[str, Any] = {
+        "real": images.real,
+        "synthetic": images.synthetic,
+        "train": images.train,
+        "seed": wanted.seed,
+        "window": wanted.window,
+        "exclude_outside_fan": wanted.exclude_outside_fan,
+    }
+    scores = assess_images(
+        **sets,
+        inception_weights=wanted.inception_weights,
+        pairing=wanted.pairing,
+        resizing=wanted.resizing,
+    )
+    scores = write_assessment(folder, scores=annotated(scores, roles), **sets)
+    statistics = wanted.synthetic / TRAINING_STATISTICS
+    if statistics.is_file():
+        write_bytes(folder / TRAINING_STATISTICS, statistics.read_bytes())
+    write_report(folder, manifest)
+    return scores
+
+
+def annotated(scores: Scores, roles: Roles) -> Scores:
+    """The scores with the sentences about who plays which role."""
+    inputs = {
+        role: {**read, "note": roles.notes[role]} if role in roles.notes else read
+        for role, read in scores.inputs.items()
+    }
+    unjudged = dict(scores.unjudged)
+    if roles.not_held_out is not None:
+        unjudged["copying"] = roles.not_held_out
+    return scores.model_copy(update={"inputs": inputs, "unjudged": unjudged})
+
+
+def verdict(scores: Scores) -> str:
+    """Alarms, and what could not be judged, as lines of text."""
+    lines = [f"alarm {alarm.name}: {alarm.reason}" for alarm in scores.alarms]
+    if not lines:
+        lines = ["no alarm (which proves nothing by itself; the report says what was tested)"]
+    lines += [f"not judged {name}: {reason}" for name, reason in scores.unjudged.items()]
+    return "\n".join(lines)
