@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
-from collections import defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import numpy as np
 from fetalsynth.anatomy.ellipse import ellipse_columns
 from fetalsynth.artifacts.images import ImagesWriter
 from fetalsynth.datasets.decoding import Pixels, decode, read_bytes
+from fetalsynth.datasets.duplicates import equal_groups, pixel_hash
 from fetalsynth.datasets.geometry import Fit, fit_to_square
 from fetalsynth.datasets.loading import with_channels
 from fetalsynth.datasets.overlays import boxes_text, find_overlays
@@ -65,15 +64,16 @@ def import_images(
         return _prepare(image, size=size, fit=fit, channels=channels, masked=mask_overlays)
 
     writer = ImagesWriter(folder)
-    same: dict[str, list[str]] = defaultdict(list)
+    hashes: list[str] = []
     with Progress(label=f"import {source.name}", total=source.count) as progress:
         for ready in ordered_map(prepare, source.images()):
             _add(writer, ready.image)
-            same[ready.pixel_hash].append(ready.image.name)
+            hashes.append(ready.pixel_hash)
             progress.advance()
     _split(writer, held_out=held_out, seed=seed)
     _preview(folder, writer)
-    duplicates = [names for names in same.values() if len(names) > 1]
+    names = [Path(row.file).stem for row in writer.records]
+    duplicates = [[names[i] for i in group] for group in equal_groups(hashes)]
     facts = _facts(writer, duplicates=duplicates, notes=_notes(source, duplicates))
     for note in facts["notes"]:
         warnings.warn(note, DataWarning, stacklevel=2)
@@ -85,8 +85,7 @@ def _prepare(
 ) -> _Ready:
     """Runs in a thread; the hash is of the pixels as the source has them."""
     pixels = image.pixels
-    shape = f"{pixels.shape} {pixels.dtype}".encode()
-    fingerprint = hashlib.sha256(shape + np.ascontiguousarray(pixels).tobytes()).hexdigest()
+    fingerprint = pixel_hash(pixels)
     if masked:
         boxes = find_overlays(pixels)
         extra = {**image.extra, "overlays": boxes_text(boxes)}
