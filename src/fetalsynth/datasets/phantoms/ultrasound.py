@@ -12,13 +12,14 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import current_process, get_context
 
 from fetalsynth.artifacts.digest import digest_json
 from fetalsynth.artifacts.manifest import Licence
 from fetalsynth.datasets.phantoms.ultrasound_sampling import (
     AGE_WEEKS,
     PhantomParams,
+    check_ages,
     sample_params,
 )
 from fetalsynth.datasets.phantoms.ultrasound_simulator import (
@@ -43,8 +44,8 @@ LICENCE = Licence(
     "INTERGROWTH-21st Project, Lancet 384:869-879",
 )
 
-_CHUNK_PIXELS = 1 << 20
-_POOL_PIXELS = 100 * (1 << 18)
+_POOL_SECONDS = 5.0
+_CHUNK_SECONDS = 0.5
 
 
 def open_source(
@@ -65,8 +66,8 @@ def open_source(
         raise UserError(f"count {count} is no number of phantoms; give 1 or more")
     if size < SMALLEST_SIZE:
         raise UserError(f"size {size} is too small for a phantom; give {SMALLEST_SIZE} or more")
+    check_ages(age_range_weeks)
     make = partial(_phantom, seed=seed, size=size, age_range_weeks=age_range_weeks)
-    make(0)
     settings = {
         "source": NAME,
         "simulator_version": SIMULATOR_VERSION,
@@ -111,7 +112,9 @@ def _images(
     make: partial[SourceImage], count: int, size: int, workers: int | None
 ) -> Iterator[SourceImage]:
     if workers is None:
-        workers = free_cores() if count * size**2 > _POOL_PIXELS else 1
+        workers = free_cores() if count * _seconds(size) > _POOL_SECONDS else 1
+    if current_process().daemon:
+        workers = 1
     done = 0
     if workers > 1:
         try:
@@ -119,7 +122,7 @@ def _images(
                 yield image
                 done += 1
         except BrokenProcessPool:
-            # A script without a main guard cannot spawn; the rest is made here.
+            # A script without a main guard cannot spawn, and a worker can be killed for memory.
             pass
     for number in range(done, count):
         yield make(number)
@@ -129,7 +132,7 @@ def _pooled(
     make: partial[SourceImage], count: int, size: int, workers: int
 ) -> Iterator[SourceImage]:
     """Images in order from a process pool that runs only a few chunks ahead of the reader."""
-    chunk = max(1, _CHUNK_PIXELS // size**2)
+    chunk = max(1, int(_CHUNK_SECONDS / _seconds(size)))
     starts = iter(range(0, count, chunk))
     pending: deque[Future[list[SourceImage]]] = deque()
     with ProcessPoolExecutor(workers, get_context("spawn"), _one_thread) as pool:
@@ -143,6 +146,11 @@ def _pooled(
                 yield from pending.popleft().result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _seconds(size: int) -> float:
+    """About what one image costs on one core."""
+    return 0.02 + 2e-7 * size**2
 
 
 def _one_thread() -> None:

@@ -11,12 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import correlate1d
+from scipy.ndimage import correlate1d, uniform_filter1d
 from scipy.signal import lfilter
 
 from fetalsynth.datasets.phantoms.ultrasound_scan import Floats, PolarGrid
 
 LATERAL_BANDS = 8
+BEAM_WIDTH_RAD = 0.024
+SIDE_LOBE_WIDTH_RAD = 0.2
 QUIET_DB = -90.0
 
 
@@ -44,6 +46,7 @@ class Acoustics:
     edge_loss_db: float
     reverberation: float
     reverberation_decay_db_per_mm: float
+    reverberation_texture_db: float
     side_lobe: float
     noise_db: float
     dynamic_range_db: float
@@ -53,7 +56,7 @@ class Acoustics:
 def lateral_sigma_mm(acoustics: Acoustics, depth_mm: Floats) -> Floats:
     """Lateral point spread at each depth: a Gaussian beam around its focus."""
     away = (depth_mm - np.float32(acoustics.focus_mm)) / np.float32(acoustics.focal_zone_mm)
-    return np.float32(acoustics.lateral_sigma_mm) * np.sqrt(1 + away**2)
+    return np.asarray(np.float32(acoustics.lateral_sigma_mm) * np.sqrt(1 + away**2))
 
 
 def gaussian_kernel(sigma: float) -> Floats:
@@ -61,17 +64,17 @@ def gaussian_kernel(sigma: float) -> Floats:
     reach = max(1, round(3 * sigma))
     at = np.arange(-reach, reach + 1)
     weights = np.exp(-0.5 * (at / max(sigma, 1e-3)) ** 2)
-    return (weights / weights.sum()).astype(np.float32)
+    return np.asarray(weights / weights.sum(), dtype=np.float32)
 
 
 def point_spread(field: Floats, grid: PolarGrid, acoustics: Acoustics, *, unit: str) -> Floats:
     """Convolve (…, R, A) real fields with the point spread.
 
     ``unit`` "power" keeps the mean square of white noise, "peak" keeps the height of a line
-    reflector that was laid down with :func:`line_weight`, "sum" keeps constants.
+    reflector across the beam, "sum" keeps constants. Nothing scatters beyond the grid's border.
     """
     axial = gaussian_kernel(axial_sigma_samples(grid, acoustics))
-    out = correlate1d(field, _scaled(axial, unit), axis=-2, mode="nearest")
+    out = correlate1d(field, _scaled(axial, unit), axis=-2, mode="constant")
     sigma = lateral_sigma_mm(acoustics, grid.depth_mm) / grid.radius_mm[:, 0]
     sigma = np.maximum(sigma / grid.angle_step_rad, 0.6)
     for rows in np.array_split(np.arange(grid.shape[0]), LATERAL_BANDS):
@@ -79,7 +82,7 @@ def point_spread(field: Floats, grid: PolarGrid, acoustics: Acoustics, *, unit: 
         lateral = gaussian_kernel(float(sigma[band].mean()))
         scale = "sum" if unit == "peak" else unit
         out[..., band, :] = correlate1d(
-            out[..., band, :], _scaled(lateral, scale), axis=-1, mode="nearest"
+            out[..., band, :], _scaled(lateral, scale), axis=-1, mode="constant"
         )
     return np.asarray(out)
 
@@ -115,9 +118,25 @@ def gain_curve_db(acoustics: Acoustics, grid: PolarGrid) -> Floats:
     return np.asarray(curve, dtype=np.float32)
 
 
+def transmitted(loss_db_per_mm: Floats, grid: PolarGrid, acoustics: Acoustics) -> Floats:
+    """Amplitude (R, A) left after loss and gain; neighbouring beams share the aperture."""
+    gain = transmission_db(loss_db_per_mm, grid) + gain_curve_db(acoustics, grid)
+    return _across(amplitude(gain), grid, BEAM_WIDTH_RAD)
+
+
+def side_lobes(echo: Floats, grid: PolarGrid, acoustics: Acoustics) -> Floats:
+    """Amplitude (R, A) that bright echoes leak into the beams beside them."""
+    return np.float32(acoustics.side_lobe) * _across(echo, grid, SIDE_LOBE_WIDTH_RAD)
+
+
+def _across(field: Floats, grid: PolarGrid, width_rad: float) -> Floats:
+    width = max(3, 2 * round(width_rad / grid.angle_step_rad / 2) + 1)
+    return np.asarray(uniform_filter1d(field, width, axis=1, mode="nearest"))
+
+
 def amplitude(level_db: Floats) -> Floats:
     """10^(level/20), the amplitude of a level in dB."""
-    return np.exp(level_db * np.float32(np.log(10) / 20))
+    return np.asarray(np.exp(level_db * np.float32(np.log(10) / 20)))
 
 
 def ringing(echo: Floats, grid: PolarGrid, acoustics: Acoustics) -> Floats:
@@ -145,7 +164,7 @@ def speckle_envelope(
         noise *= scatter * np.float32(np.sqrt(0.5))
         field = point_spread(noise, grid, acoustics, unit="power")
         power += (field[0] + coherent) ** 2 + field[1] ** 2
-    return np.sqrt(power / np.float32(acoustics.looks))
+    return np.asarray(np.sqrt(power / np.float32(acoustics.looks)))
 
 
 def compress(envelope: Floats, acoustics: Acoustics) -> Floats:

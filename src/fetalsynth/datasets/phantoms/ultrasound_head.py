@@ -1,4 +1,4 @@
-"""The fetal head in an axial plane: skull outline, brain structures and thin bright reflectors.
+"""The fetal head in an axial plane: skull outline, brain structures, thin bright reflectors.
 
 Head coordinates: u along the occipitofrontal axis (forehead at +1, occiput at −1), v across it
 (skull nearest to the probe at −1, farthest at +1), both in semi-axes of the outer skull ellipse.
@@ -65,6 +65,8 @@ class Head:
     skull_thickness_mm: float
     skull_level_db: float
     skull_floor: float
+    skull_sharpness: float
+    skull_roughness: float
     skull_loss_db_per_mm: float
     scalp_mm: float
     brain_level_db: float
@@ -116,7 +118,7 @@ def head_frame(head: Head, grid: PolarGrid) -> HeadFrame:
     rho = np.maximum(np.sqrt(u * u + v * v), np.float32(1e-4))
     index = ((np.arctan2(v, u) + np.float32(pi)) * np.float32(TABLE / (2 * pi))).astype(np.int32)
     index %= TABLE
-    border = (1 + _series(head.harmonics, FIRST_HARMONIC))[index]
+    border = (1 + directional_table(head.harmonics, FIRST_HARMONIC))[index]
     nu, nv = u * np.float32(1 / a), v * np.float32(1 / b)
     steepness = np.maximum(np.sqrt(nu * nu + nv * nv), np.float32(1e-6))
     across, along = grid.beam
@@ -130,7 +132,8 @@ def head_frame(head: Head, grid: PolarGrid) -> HeadFrame:
     )
 
 
-def _series(harmonics: tuple[tuple[float, float], ...], first: int) -> Floats:
+def directional_table(harmonics: tuple[tuple[float, float], ...], first: int) -> Floats:
+    """Fourier series of (cosine, sine) pairs from order ``first`` on, by direction, (TABLE,)."""
     angle = np.arange(TABLE) * (2 * pi / TABLE) - pi
     total = np.zeros(TABLE)
     for order, (even, odd) in enumerate(harmonics, start=first):
@@ -157,10 +160,10 @@ def brain_level_db(head: Head, frame: HeadFrame) -> Floats:
 def skull_echo(head: Head, frame: HeadFrame) -> Floats:
     """Amplitude (R, A) of the skull's coherent echo: strong where the beam meets it squarely."""
     middle = np.float32(-head.skull_thickness_mm / 2)
-    depth = (frame.outside_mm - middle) * np.float32(1.6 / head.skull_thickness_mm)
-    profile = np.exp(-((depth * depth) ** 2))
-    varied = 10 ** (_series(head.skull_harmonics, 1) / 20)
-    facing = frame.incidence**3
+    depth = (frame.outside_mm - middle) * np.float32(1.7 / head.skull_thickness_mm)
+    profile = np.exp(-depth * depth)
+    varied = 10 ** (directional_table(head.skull_harmonics, 1) / 20)
+    facing = frame.incidence ** np.float32(head.skull_sharpness)
     strength = head.skull_floor + (1 - head.skull_floor) * facing
     peak = np.float32(10 ** (head.skull_level_db / 20))
     return np.asarray(peak * profile * strength * varied[frame.angle_index], dtype=np.float32)
@@ -172,57 +175,3 @@ def skull_loss(head: Head, frame: HeadFrame) -> Floats:
     bone = (inside * 2 + 0.5).astype(np.float32)
     grazing = (1 - frame.incidence) ** 2
     return np.asarray(bone * np.float32(head.skull_loss_db_per_mm) * (1 + 3 * grazing))
-
-
-def lay_strokes(head: Head, grid: PolarGrid, *, peak_weight: float) -> Floats:
-    """Coherent echoes (R, A) of the strokes, before the point spread.
-
-    Every stroke is a row of point reflectors spread bilinearly onto the grid; a reflector counts
-    by its length across the beam, so that strokes along the beam stay invisible.
-    """
-    points = [_stroke_points(head, stroke) for stroke in head.strokes]
-    out = np.zeros(grid.shape[0] * grid.shape[1], np.float32)
-    if not points:
-        return out.reshape(grid.shape)
-    x, y, dx, dy, peak = (np.concatenate(part) for part in zip(*points, strict=True))
-    x, y = x - grid.view.apex_x_mm, y - grid.view.apex_y_mm
-    radius = np.hypot(x, y)
-    facing = np.abs(dx * y - dy * x) / radius
-    length = np.hypot(dx, dy) + 1e-9
-    across = facing * (facing / length) ** 2 / (radius * grid.angle_step_rad)
-    row = grid.rows(radius - grid.view.probe_radius_mm)
-    column = grid.columns(np.arctan2(x, y))
-    return _deposit(out, grid.shape, row, column, peak * across * peak_weight)
-
-
-def _stroke_points(head: Head, stroke: Stroke) -> tuple[NDArray[np.float64], ...]:
-    b = head.semi_minor_mm
-    count = max(8, int(stroke.length * b / 0.15))
-    along = np.linspace(-0.5, 0.5, count)
-    c, s = cos(radians(stroke.tilt_deg)), sin(radians(stroke.tilt_deg))
-    bow = stroke.bow * (4 * along**2 - 1)
-    right, down = stroke.length * along * c - bow * s, stroke.length * along * s + bow * c
-    p, q = stroke.u * head.semi_major_mm + right * b, stroke.v * b + down * b
-    (ux, uy), (vx, vy) = head.axes
-    x, y = head.center_x_mm + p * ux + q * vx, head.center_y_mm + p * uy + q * vy
-    taper = np.sqrt(np.clip(1 - (2 * along) ** 2, 0, 1))
-    peak = 10 ** (stroke.level_db / 20) * taper
-    return x, y, np.gradient(x), np.gradient(y), peak
-
-
-def _deposit(
-    out: Floats,
-    shape: tuple[int, int],
-    row: NDArray[np.floating],
-    column: NDArray[np.floating],
-    value: NDArray[np.floating],
-) -> Floats:
-    rows, columns = shape
-    keep = (row >= 0) & (row < rows - 1) & (column >= 0) & (column < columns - 1)
-    row, column, value = row[keep], column[keep], value[keep]
-    top, left = row.astype(np.int64), column.astype(np.int64)
-    below, right = row - top, column - left
-    for r, wr in ((top, 1 - below), (top + 1, below)):
-        for c, wc in ((left, 1 - right), (left + 1, right)):
-            out += np.bincount(r * columns + c, value * wr * wc, out.size).astype(np.float32)
-    return out.reshape(shape)

@@ -66,7 +66,7 @@ class PolarGrid:
     @cached_property
     def radius_mm(self) -> Floats:
         """Distance from the apex, (R, 1)."""
-        return (self.depth_mm + np.float32(self.view.probe_radius_mm))[:, None]
+        return np.asarray(self.depth_mm + np.float32(self.view.probe_radius_mm))[:, None]
 
     @cached_property
     def step_mm(self) -> Floats:
@@ -90,11 +90,11 @@ class PolarGrid:
         """Fractional row of each depth."""
         grown = np.log1p(self.growth_per_mm * np.maximum(depth_mm, 0))
         first = np.log1p(self.growth_per_mm * float(self.depth_mm[0]))
-        return (grown - first) / (self.growth_per_mm * self.axial_step_mm)
+        return np.asarray((grown - first) / (self.growth_per_mm * self.axial_step_mm))
 
     def columns(self, angle_rad: NDArray[np.floating]) -> NDArray[np.floating]:
         """Fractional column of each angle."""
-        return (angle_rad - self.angle_rad[0]) / self.angle_step_rad
+        return np.asarray((angle_rad - self.angle_rad[0]) / self.angle_step_rad)
 
 
 def polar_grid(
@@ -124,7 +124,7 @@ def polar_grid(
 
 def pixel_centres_mm(view: View, *, size: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(x, y) of the pixels of a ``size`` × ``size`` image, as (1, size) and (size, 1)."""
-    at = (np.arange(size) - (size - 1) / 2) * (view.width_mm / size)
+    at = np.asarray((np.arange(size) - (size - 1) / 2) * (view.width_mm / size), dtype=np.float64)
     return at[None, :], at[:, None]
 
 

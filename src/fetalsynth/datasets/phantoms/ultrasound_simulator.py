@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter1d
 
 from fetalsynth.anatomy.ellipse import Ellipse
 from fetalsynth.datasets.phantoms import ultrasound_acoustics as acoustic
@@ -14,10 +13,10 @@ from fetalsynth.datasets.phantoms.ultrasound_head import (
     HeadFrame,
     brain_level_db,
     head_frame,
-    lay_strokes,
     skull_echo,
     skull_loss,
 )
+from fetalsynth.datasets.phantoms.ultrasound_reflectors import lay_strokes
 from fetalsynth.datasets.phantoms.ultrasound_sampling import PhantomParams
 from fetalsynth.datasets.phantoms.ultrasound_scan import (
     Floats,
@@ -96,20 +95,21 @@ def echo_envelope(params: PhantomParams, grid: PolarGrid) -> Floats:
     frame = head_frame(params.head, grid)
     texture = numpy_rng(seed=params.surroundings.texture_seed, stream="phantom-texture")
     level = _level_db(params, frame, grid, texture)
-    loss = np.float32(params.acoustics.attenuation_db_per_mm) + skull_loss(params.head, frame)
-    gain = acoustic.transmission_db(loss, grid) + acoustic.gain_curve_db(params.acoustics, grid)
-    passed = acoustic.amplitude(gain)
-    bone = skull_echo(params.head, frame)
-    weight = np.sqrt(2 * np.pi) * acoustic.axial_sigma_samples(grid, params.acoustics)
-    lines = lay_strokes(params.head, grid, peak_weight=1.0) * passed
     settings = params.acoustics
-    coherent = acoustic.point_spread(bone * passed, grid, settings, unit="sum")
+    loss = np.float32(settings.attenuation_db_per_mm) + skull_loss(params.head, frame)
+    passed = acoustic.transmitted(loss, grid, settings)
+    bone = skull_echo(params.head, frame) * passed
+    lines = lay_strokes(params.head, grid, texture) * passed
+    coherent = acoustic.point_spread(bone, grid, settings, unit="sum")
     coherent += acoustic.point_spread(lines, grid, settings, unit="peak")
-    lobes = uniform_filter1d(coherent, max(3, round(0.2 / grid.angle_step_rad)), axis=1)
-    tail = acoustic.ringing(coherent, grid, settings) + np.float32(settings.side_lobe) * lobes
-    del weight
+    echoes = smooth_noise(grid, texture, depth_mm=1.6, angle_rad=0.25)
+    tail = acoustic.ringing(coherent, grid, settings)
+    tail *= acoustic.amplitude(np.float32(settings.reverberation_texture_db) * echoes)
+    tail += acoustic.side_lobes(coherent, grid, settings)
     noise = np.float32(10 ** (settings.noise_db / 20))
-    scatter = np.sqrt((acoustic.amplitude(level) * passed) ** 2 + tail**2 + noise**2)
+    rough = np.float32(params.head.skull_roughness) * bone
+    tissue = acoustic.amplitude(level) * passed
+    scatter = np.sqrt(tissue**2 + rough**2 + tail**2 + noise**2)
     speckle = numpy_rng(seed=params.speckle_seed, stream="phantom-speckle")
     return acoustic.speckle_envelope(scatter, coherent, grid, settings, speckle)
 
@@ -118,7 +118,9 @@ def _level_db(
     params: PhantomParams, frame: HeadFrame, grid: PolarGrid, rng: np.random.Generator
 ) -> Floats:
     outside = outside_level_db(params.surroundings, params.head, frame, grid, rng)
-    texture = smooth_noise(grid, rng, depth_mm=4.0, angle_rad=0.05)
+    texture = smooth_noise(grid, rng, depth_mm=4.0, angle_rad=0.06)
+    streaks = smooth_noise(grid, rng, depth_mm=1.1, angle_rad=0.03)
+    texture += streaks + np.float32(2) * np.maximum(streaks - np.float32(0.9), 0)
     brain = brain_level_db(params.head, frame)
     brain += np.float32(params.head.brain_texture_db) * texture
     weight = np.clip(frame.outside_mm * np.float32(2) + np.float32(0.5), 0, 1)
