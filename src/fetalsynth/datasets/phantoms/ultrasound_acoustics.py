@@ -31,7 +31,10 @@ class Acoustics:
     ``looks`` is the number of compounded independent views. ``gain_knots_db`` is what the
     time-gain compensation gets wrong, from the top to the bottom of the visible depth.
     ``reverberation`` is the share of the skull's echo that rings on below it, falling by
-    ``reverberation_decay_db_per_mm``.
+    ``reverberation_decay_db_per_mm``, uneven with standard deviation ``reverberation_texture_db``.
+    ``edge_loss_db`` is lost at the fan's edges, ``side_lobe`` is the share of bright echoes that
+    leaks sideways, ``noise_db`` the electronic noise. The log of the envelope is shown over
+    ``dynamic_range_db`` and raised to ``gamma``.
     """
 
     axial_sigma_mm: float

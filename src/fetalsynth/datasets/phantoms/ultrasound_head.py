@@ -52,7 +52,11 @@ class Head:
     ``angle_deg`` turns the occipitofrontal axis from +x towards +y; ``forehead`` is +1 or −1, the
     end of that axis where the forehead lies. ``harmonics`` are relative (cosine, sine) deviations
     of the skull from its ellipse, from the third order on, so that the ellipse stays the best
-    fitting one. ``skull_harmonics`` modulate the skull's brightness around the head, in dB.
+    fitting one. ``skull_harmonics`` modulate the skull's brightness around the head, in dB, from
+    the first order on. A skull met at incidence cosine c echoes with floor + (1 − floor) ·
+    c^sharpness of ``skull_level_db``, plus ``skull_roughness`` of that as scatter;
+    ``skull_loss_db_per_mm`` is one-way. ``brain_texture_db`` is the standard deviation of each of
+    the brain's two scales of texture.
     """
 
     biometry: HeadBiometry
