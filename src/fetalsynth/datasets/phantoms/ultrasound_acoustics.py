@@ -1,8 +1,9 @@
 """From echogenicity to a B-mode picture: speckle, point spread, attenuation, log compression.
 
 The convolution model: the complex echo field is (random scatterers + coherent reflectors)
-convolved with a separable Gaussian point spread in polar coordinates (Meunier & Bertrand 1995,
-IEEE Trans Biomed Eng 42:1293), which gives Rayleigh speckle where scatterers are homogeneous.
+convolved with a separable Gaussian point spread in polar coordinates (Bamber & Dickinson 1980,
+Phys Med Biol 25:463-479), which gives Rayleigh speckle where scatterers are homogeneous (Wagner
+et al. 1983, IEEE Trans Sonics Ultrason 30:156-163).
 Levels are in dB below full white.
 """
 
