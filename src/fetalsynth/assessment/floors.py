@@ -14,15 +14,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fetalsynth.artifacts.scores import Metric
-from fetalsynth.assessment.resampling import half_of_subjects, half_samples, interval
-from fetalsynth.assessment.samples import Index, Samples
+from fetalsynth.assessment.resampling import Interval, half_of_subjects, half_samples, interval
+from fetalsynth.assessment.samples import ROLES, Index, Samples
 from fetalsynth.errors import UserError
 from fetalsynth.randomness import numpy_rng
 
 FLOOR_DRAWS = 20
-HALF_DRAWS = 60
+
 
 Statistic = Callable[[Index, Index], float]
 Pairs = tuple[tuple[Index, Index], ...]
@@ -33,7 +34,9 @@ class Design:
     """Which images meet which, as positions in pooled arrays (real, synthetic, train).
 
     ``value`` pairs real with synthetic images and ``floor`` real with real ones, ``count`` a
-    side in every draw. ``halves`` are half samples of the first draw of ``value``.
+    side in every draw. ``halves`` are half samples of the first draw of ``value``;
+    ``floor_halves`` those of the first draw of ``floor`` where training images were given, else
+    none, because the draws of the floor are halves themselves.
     """
 
     kind: str
@@ -41,6 +44,7 @@ class Design:
     value: Pairs
     floor: Pairs
     halves: Pairs
+    floor_halves: Pairs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,12 +52,12 @@ class Matched:
     """A statistic at matched counts: its mean over draws, its interval, its floor over draws."""
 
     value: float
-    ci95: tuple[float, float] | None
+    ci95: Interval | None
     floor: float
-    floor_interval: tuple[float, float]
+    floor_interval: Interval
 
     def above_floor(self) -> bool:
-        """Whether the value exceeds nearly all draws of real against real."""
+        """Whether the value exceeds what real against real images may show."""
         return self.value > self.floor_interval[1]
 
 
@@ -76,13 +80,20 @@ def make_design(samples: Samples) -> Design:
         (_draw(real, count, rng), _draw(synthetic, count, rng))
         for _ in range(1 if exact else FLOOR_DRAWS)
     )
+    floor = tuple((_draw(a, count, rng), _draw(b, count, rng)) for a, b in sides)
+    subjects = _pooled_subjects(samples)
     return Design(
         kind=kind,
         count=count,
         value=value,
-        floor=tuple((_draw(a, count, rng), _draw(b, count, rng)) for a, b in sides),
-        halves=_halves(samples, *value[0], rng),
+        floor=floor,
+        halves=_halves(subjects, value[0], rng),
+        floor_halves=_halves(subjects, floor[0], rng) if len(train) else (),
     )
+
+
+def _pooled_subjects(samples: Samples) -> Index:
+    return np.concatenate([samples.subjects[role] for role in ROLES if role in samples.subjects])
 
 
 def _real_halves(samples: Samples, rng: np.random.Generator) -> list[tuple[Index, Index]]:
@@ -95,36 +106,52 @@ def _draw(index: Index, count: int, rng: np.random.Generator) -> Index:
     return np.sort(rng.permutation(index)[:count])
 
 
-def _halves(samples: Samples, real: Index, synthetic: Index, rng: np.random.Generator) -> Pairs:
-    of_real = half_samples(subjects=samples.subjects["real"][real], rng=rng, draws=HALF_DRAWS)
-    of_synthetic = half_samples(subjects=np.arange(len(synthetic)), rng=rng, draws=HALF_DRAWS)
-    return tuple((real[a], synthetic[b]) for a, b in zip(of_real, of_synthetic, strict=True))
+def _halves(subjects: Index, pair: tuple[Index, Index], rng: np.random.Generator) -> Pairs:
+    masks = [half_samples(subjects=subjects[side], rng=rng) for side in pair]
+    return tuple((pair[0][a], pair[1][b]) for a, b in zip(*masks, strict=True))
 
 
 def matched(statistic: Statistic, design: Design, *, least: float = 0.0) -> Matched:
     """Value, interval and floor of a statistic of two groups of pooled positions.
 
-    The floor's interval spans the 2.5th to the 97.5th percentile of its draws. ``least`` is the
-    smallest possible value of the statistic.
+    ``least`` is the smallest possible value of the statistic.
     """
-    value = float(np.mean([statistic(*pair) for pair in design.value]))
-    floors = np.array([statistic(*pair) for pair in design.floor])
-    low, high = np.percentile(floors, [2.5, 97.5])
+
+    def each(pairs: Pairs) -> NDArray[np.float64]:
+        return np.array([statistic(*pair) for pair in pairs])
+
+    value = float(each(design.value).mean())
+    halves = each(design.halves) if large_enough(design.halves) else None
+    floor, between = floor_of(each, design, least=least)
     return Matched(
         value=value,
-        ci95=_interval(statistic, design, value=value, least=least),
-        floor=float(floors.mean()),
-        floor_interval=(float(low), float(high)),
+        ci95=None if halves is None else interval(value=value, halves=halves, least=least),
+        floor=floor,
+        floor_interval=between,
     )
 
 
-def _interval(
-    statistic: Statistic, design: Design, *, value: float, least: float
-) -> tuple[float, float] | None:
-    if min(min(len(a), len(b)) for a, b in design.halves) < 2:
-        return None
-    halves = np.array([statistic(*pair) for pair in design.halves])
-    return interval(value=value, halves=halves, least=least)
+def floor_of(
+    each: Callable[[Pairs], NDArray[np.float64]], design: Design, *, least: float = -np.inf
+) -> tuple[float, Interval]:
+    """Mean of the floor's draws and its 95 % interval, from a statistic of many pairs at once.
+
+    The interval is that of half samples where training images were given, because the draws then
+    share most of their images; else the 2.5th to the 97.5th percentile of the draws.
+    """
+    draws = each(design.floor)
+    mean = float(draws.mean())
+    if design.floor_halves and large_enough(design.floor_halves):
+        found = interval(value=mean, halves=each(design.floor_halves), least=least)
+        if found is not None:
+            return mean, found
+    low, high = np.percentile(draws, [2.5, 97.5])
+    return mean, (float(low), float(high))
+
+
+def large_enough(pairs: Pairs) -> bool:
+    """Whether both sides of every pair have the two images that every statistic needs."""
+    return min(min(len(a), len(b)) for a, b in pairs) >= 2
 
 
 def matched_metric(
@@ -151,7 +178,7 @@ def matched_metric(
     )
 
 
-def floor_settings(design: Design, floor_interval: tuple[float, float]) -> dict[str, Any]:
+def floor_settings(design: Design, floor_interval: Interval) -> dict[str, Any]:
     """What a result must say about its floor."""
     return {
         "floor_of": design.kind,

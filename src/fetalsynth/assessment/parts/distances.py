@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,14 @@ from numpy.typing import NDArray
 
 from fetalsynth.artifacts.scores import Alarm, AlarmName, Metric
 from fetalsynth.assessment.features.extractors import EXTRACTORS, Options
-from fetalsynth.assessment.floors import Design, floor_settings, matched, matched_metric
+from fetalsynth.assessment.floors import (
+    Design,
+    floor_of,
+    floor_settings,
+    large_enough,
+    matched,
+    matched_metric,
+)
 from fetalsynth.assessment.metrics.frechet import frechet_distance
 from fetalsynth.assessment.metrics.kid import (
     group_distances,
@@ -88,8 +96,7 @@ def _kernel_metric(
     kernel = polynomial_kernel(first=pooled, second=pooled)
     real, synthetic = samples.pooled("real"), samples.pooled("synthetic")
     value = _between(kernel, ((real, synthetic),))[0]
-    floors = _between(kernel, design.floor)
-    low, high = np.percentile(floors, [2.5, 97.5])
+    floor, floor_interval = floor_of(partial(_between, kernel), design)
     independent = real[samples.one_per_subject("real")]
     return Metric(
         value=float(value),
@@ -103,9 +110,9 @@ def _kernel_metric(
             "kernel": "(x·y/D + 1)³",
             "permutations": PERMUTATIONS,
             "real_images_in_test": len(independent),
-            **floor_settings(design, (float(low), float(high))),
+            **floor_settings(design, floor_interval),
         },
-        floor=float(floors.mean()),
+        floor=floor,
         meaning=(
             "Distance between the distributions of features that is 0 on average between real "
             "sets of any size (and then negative half the time); p is the chance of so large a "
@@ -133,7 +140,7 @@ def _kernel_interval(
         chosen = half_samples(subjects=samples.subjects[role], rng=rng)
         halves.append([position[mask] for mask in chosen])
     pairs = tuple(zip(*halves, strict=True))
-    if min(min(len(a), len(b)) for a, b in pairs) < 2:
+    if not large_enough(pairs):
         return None
     return interval(value=value, halves=_between(kernel, pairs))
 

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fetalsynth.artifacts.scores import Metric
-from fetalsynth.assessment.floors import HALF_DRAWS, Design
+from fetalsynth.assessment.floors import Design
 from fetalsynth.assessment.metrics import mutual_information, psnr
 from fetalsynth.assessment.metrics.mutual_information import BINS
 from fetalsynth.assessment.pairing import AllPairs, Images, Pairing, paired_values
 from fetalsynth.assessment.parts.part import Part
-from fetalsynth.assessment.resampling import Interval, half_samples, interval
+from fetalsynth.assessment.resampling import DRAWS, Interval, half_samples, interval
 from fetalsynth.assessment.samples import Index, Samples
 from fetalsynth.progress import Progress
 from fetalsynth.randomness import numpy_rng
@@ -146,10 +146,10 @@ def _interval(
     """From means over half of the queries and, where all pairs were made, of the references."""
     rng = numpy_rng(seed=seed, stream="assess/full-reference/interval")
     finite = np.isfinite(values)
-    rows = half_samples(subjects=query_subjects, rng=rng, draws=HALF_DRAWS).astype(float)
-    columns = np.ones((HALF_DRAWS, 1))
+    rows = half_samples(subjects=query_subjects, rng=rng).astype(float)
+    columns = np.ones((DRAWS, 1))
     if values.shape[1] > 1:
-        columns = half_samples(subjects=reference_subjects, rng=rng, draws=HALF_DRAWS).astype(float)
+        columns = half_samples(subjects=reference_subjects, rng=rng).astype(float)
     sums = ((rows @ np.where(finite, values, 0)) * columns).sum(1)
     counts = ((rows @ finite) * columns).sum(1)
     with np.errstate(invalid="ignore"):
