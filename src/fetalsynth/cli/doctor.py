@@ -14,10 +14,22 @@ import tyro
 from fetalsynth import __version__
 from fetalsynth.threads import allowed_cores, free_cores
 
-CORE = (
-    "torch numpy scipy pillow tifffile nibabel pydantic pyyaml tyro rich safetensors jinja2 "
-    "matplotlib pooch"
-).split()
+CORE = [
+    "torch",
+    "numpy",
+    "scipy",
+    "pillow",
+    "tifffile",
+    "nibabel",
+    "pydantic",
+    "pyyaml",
+    "tyro",
+    "rich",
+    "safetensors",
+    "jinja2",
+    "matplotlib",
+    "pooch",
+]
 EXTRAS = {
     "dicom": ("pydicom", "reads DICOM"),
     "tracking": ("tensorboard", "writes TensorBoard events"),
@@ -40,7 +52,7 @@ def run(arguments: list[str]) -> int:
 
 def report() -> list[str]:
     """Lines that describe the installation and the machine."""
-    lines = [
+    return [
         f"fetalsynth {__version__}, Python {platform.python_version()}, {platform.platform()}",
         f"Python at {sys.executable}",
         "",
@@ -50,7 +62,6 @@ def report() -> list[str]:
         "",
         *(_extra(name, module, use) for name, (module, use) in EXTRAS.items()),
     ]
-    return lines
 
 
 def _version(name: str) -> str:

@@ -15,46 +15,56 @@ SHIPPED = Path(__file__).parent / "recipes"
 
 
 class Augmentation(BaseModel):
-    """Random mirroring and rotation, as in the 2022 ultrasound study.
-
-    ``fill`` is the value of corners that turn into view: "black" as outside the fan, or "grey",
-    which the authors' notebook got by rotating after normalisation and which its generator
-    reproduced in every sample.
-    """
+    """Random mirroring and rotation, as in the 2022 ultrasound study."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    flip: bool = True
-    rotation_degrees: float = Field(default=10.0, ge=0, le=180)
-    fill: Literal["black", "grey"] = "black"
-    interpolation: Literal["bilinear", "nearest"] = "bilinear"
+    flip: bool = Field(default=True, description="Mirror half of the images.")
+    rotation_degrees: float = Field(
+        default=10.0, ge=0, le=180, description="Turn by up to this much either way."
+    )
+    fill: Literal["black", "grey"] = Field(
+        default="black",
+        description="Corners that turn into view. The authors' notebook made them grey, and its "
+        "generator learned the grey wedges.",
+    )
+    interpolation: Literal["bilinear", "nearest"] = Field(
+        default="bilinear", description="How turned images are read."
+    )
 
 
 class Recipe(BaseModel):
-    """A training run but for its data and its seed.
-
-    ``images`` limits training to that many (chosen by subject, nested: the first 100 are among the
-    first 300); None takes all. ``batch_size`` is the number of images per update over all
-    processes. ``snapshots`` are epochs after which weights are kept; the last epoch always is.
-    ``average_half_life_images`` is that of the moving average of the generator's weights, 0 for
-    none. ``precision`` "auto" takes bfloat16 where the processor computes in it.
-    """
+    """A training run but for its data and its seed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str
-    description: str = ""
+    name: str = Field(description="Stands in the report and the model card.")
+    description: str = Field("", description="What the recipe is for.")
     generator: DCGANSettings
     augmentation: Augmentation = Augmentation()
-    epochs: int = Field(ge=1)
-    batch_size: int = Field(64, ge=2)
-    images: int | None = Field(None, ge=1)
-    split: Literal["train", "all"] = "train"
-    snapshots: tuple[int, ...] = ()
-    average_half_life_images: int = Field(10_000, ge=0)
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    log_every_images: int = Field(2_000, ge=1)
-    previews: int = Field(10, ge=1)
+    epochs: int = Field(ge=1, description="Passes over the training images.")
+    batch_size: int = Field(64, ge=2, description="Images per update, over all processes.")
+    images: int | None = Field(
+        None,
+        ge=1,
+        description="Train on this many, chosen by subject; smaller choices lie within larger.",
+    )
+    split: Literal["train", "all"] = Field(
+        "train", description="Leave held-out subjects out, or train on all."
+    )
+    snapshots: tuple[int, ...] = Field(
+        (), description="Keep weights after these epochs; those of the last are always kept."
+    )
+    average_half_life_images: int = Field(
+        10_000,
+        ge=0,
+        description="Half-life of the moving average of the weights, in images; 0 for none.",
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="auto takes bfloat16 where the processor computes in it."
+    )
+    log_every_images: int = Field(2_000, ge=1, description="One row of stats.jsonl per so many.")
+    previews: int = Field(10, ge=1, description="Contact sheets over the run.")
 
     @model_validator(mode="after")
     def _snapshots_lie_within_the_run(self) -> Self:
