@@ -25,6 +25,7 @@ from fetalsynth.training.distributed import Team
 from fetalsynth.training.loop import STATE, Options, train
 from fetalsynth.training.order import Order
 from fetalsynth.training.recipe import Recipe, parse_recipe
+from fetalsynth.training.statistics import tensorboard
 
 TINY = {
     "name": "tiny",
@@ -298,3 +299,45 @@ def test_snapshots_of_a_long_run_are_those_of_a_short_one(
     run(tmp_path / "long", pixels)
     run(tmp_path / "short", pixels[:], recipe=tiny(epochs=2, snapshots=[]))
     assert_same(weights(tmp_path / "long", 2), weights(tmp_path / "short", 2))
+
+
+def test_tensorboard_gets_every_row(tmp_path: Path, pixels: np.ndarray) -> None:
+    event_file = pytest.importorskip("tensorboard.backend.event_processing.event_file_loader")
+    run(tmp_path / "run", pixels, callbacks=(tensorboard(tmp_path / "events"),))
+    (events,) = (tmp_path / "events").iterdir()
+    seen = {
+        value.tag: event.step
+        for event in event_file.EventFileLoader(str(events)).Load()
+        for value in event.summary.value
+    }
+    assert seen["loss_generator"] == 240
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs to mount a small file system")
+def test_really_full_disk_loses_nothing_and_space_lets_it_go_on(
+    tmp_path: Path, pixels: np.ndarray
+) -> None:
+    run(tmp_path / "whole", pixels)
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)],
+        check=False,
+        capture_output=True,
+    )
+    if mounted.returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(disk / "run", pixels, callbacks=(Interrupt(1),))
+        kept = _newest(disk / "run" / STATE)
+        room = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
+        (disk / "ballast").write_bytes(b"x" * (room - 20_000))
+        with pytest.raises(UserError, match="disk is full"):
+            run(disk / "run", pixels, checkpoint_seconds=0.0)
+        assert _newest(disk / "run" / STATE) == kept
+        (disk / "ballast").unlink()
+        run(disk / "run", pixels)
+        assert_same(weights(tmp_path / "whole"), weights(disk / "run"))
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
