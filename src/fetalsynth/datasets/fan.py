@@ -13,7 +13,7 @@ def sector_right_of(picture: NDArray[np.bool_], *, left: int) -> NDArray[np.bool
     """Where the sector should be, judged by what is seen of it; (H, W).
 
     ``picture`` is true where there is signal. The right side is the longest edge of the convex
-    hull that flares out downwards, prolonged; the bottom is a parabola through the hull left of
+    hull that flares out downwards, prolonged; the bottom is a circle through the hull left of
     column ``left``. What is not visible is taken to reach the frame of the picture. The box
     is at the right and begins at column ``left``.
     """
@@ -29,9 +29,10 @@ def sector_right_of(picture: NDArray[np.bool_], *, left: int) -> NDArray[np.bool
     if side is not None:
         slope, offset = side
         inside = inside & (x <= slope * y + offset)
-    arc = _bottom_arc(hull, left=left, bottom=bottom, width=width)
-    if arc is not None:
-        inside = inside & (y <= np.polyval(arc, x))
+    circle = _bottom_arc(hull, left=left, bottom=bottom, width=width)
+    if circle is not None:
+        centre_x, centre_y, radius = circle
+        inside = inside & (np.hypot(x - centre_x, y - centre_y) <= radius)
     return np.asarray(inside, dtype=bool)
 
 
@@ -73,12 +74,16 @@ def _right_side(hull: NDArray[np.float64], *, right: float) -> tuple[float, floa
 
 def _bottom_arc(
     hull: NDArray[np.float64], *, left: int, bottom: float, width: int
-) -> NDArray[np.float64] | None:
-    """Coefficients of y(x), None where the sector is cut off by the frame."""
-    low = hull[(hull[:, 1] > 0.6 * bottom) & (hull[:, 0] < left) & (hull[:, 1] < bottom - 3)]
-    lowest = hull[hull[:, 1] >= bottom - 3]
-    points = np.concatenate([low, lowest[lowest[:, 0] < left]])
+) -> tuple[float, float, float] | None:
+    """Circle (centre x, centre y, radius), None where the sector is cut off by the frame."""
+    inner = hull[(hull[:, 0] > hull[:, 0].min() + 3) & (hull[:, 0] < left)]
+    low = inner[(inner[:, 1] > 0.6 * bottom) & (inner[:, 1] < bottom - 3)]
+    lowest = inner[inner[:, 1] >= bottom - 3]
+    cut_by_frame = len(lowest) > 1 and np.ptp(lowest[:, 0]) > _LEAST_ARC * width
+    points = low if cut_by_frame else np.concatenate([low, lowest])
     if len(low) < 4 or np.ptp(points[:, 0]) < _LEAST_ARC * width:
         return None
-    arc: NDArray[np.float64] = np.polyfit(points[:, 0], points[:, 1], 2)
-    return arc if arc[0] < 0 else None
+    terms = np.column_stack([2 * points, np.ones(len(points))])
+    (x, y, rest), *_ = np.linalg.lstsq(terms, (points**2).sum(axis=1), rcond=None)
+    radius = float(np.sqrt(max(rest + x * x + y * y, 0)))
+    return (float(x), float(y), radius) if y < 0.6 * bottom < radius + y else None

@@ -95,10 +95,15 @@ def _find(folder: Path) -> tuple[Path, Path]:
 def _read_rows(table: Path) -> dict[str, _Row]:
     with explaining(table), table.open(newline="", encoding="utf-8-sig") as stream:
         reader = csv.DictReader(stream)
-        lacking = [name for name in ("filename", _SIZE) if name not in (reader.fieldnames or ())]
-        if lacking:
-            raise UserError(f"{table}: lacks the column {lacking[0]!r}; get the file again")
-        return {row["filename"]: _row(row, f"{table}, line {reader.line_num}") for row in reader}
+        try:
+            header = reader.fieldnames or ()
+            lacking = [name for name in ("filename", _SIZE) if name not in header]
+            if lacking:
+                raise UserError(f"{table}: lacks the column {lacking[0]!r}; get the file again")
+            lines = [(row, f"{table}, line {reader.line_num}") for row in reader]
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise UserError(f"{table}: is no CSV file ({error}); get it again") from error
+    return {row["filename"]: _row(row, where) for row, where in lines}
 
 
 def _row(row: dict[str, str], where: str) -> _Row:

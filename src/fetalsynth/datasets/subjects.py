@@ -57,10 +57,10 @@ def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:
     with explaining(table), table.open(newline="", encoding="utf-8-sig") as stream:
         try:
             rows = csv.DictReader(stream, strict=True)
+            header = list(rows.fieldnames or ())
             numbered = [(rows.line_num, row) for row in rows]
         except (UnicodeDecodeError, csv.Error) as error:
             raise UserError(f"{table}: not a UTF-8 CSV file ({error}); save it as one") from error
-    header = list(rows.fieldnames or ())
     missing = [column for column in ("file", "subject") if column not in header]
     if missing:
         raise UserError(
