@@ -118,6 +118,16 @@ def test_pages_of_a_tiff_are_images_of_one_subject(tmp_path: Path) -> None:
     assert {image.subject for image in found.values()} == {"cine"}
 
 
+def test_a_tiff_that_lost_pages_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "cine.tif"
+    for pages in (2, 3):
+        tifffile.imwrite(path, np.stack([DEEP] * pages), photometric="minisblack", contiguous=False)
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-100])
+        with pytest.raises(UserError, match=r"cine\.tif: is not a readable image"):
+            images_of(tmp_path)
+
+
 def test_names_are_safe_and_unique(tmp_path: Path) -> None:
     for name in ("a b.png", "x/a.png", "x_a.png", "x/a.jpg", "ä.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from fetalsynth.datasets.decoding import IMAGE_SUFFIXES, TIFF_SUFFIXES, Pixels, decode, read_bytes
+from fetalsynth.datasets.tiff import count_pages
 
 DICOM_SUFFIXES = (".dcm", ".dicom")
 _DICOM_MAGIC = slice(128, 132), b"DICM"
@@ -64,10 +64,4 @@ def count_frames(path: Path) -> int:
         return count_dicom_frames(path)
     if path.suffix.lower() not in TIFF_SUFFIXES:
         return 1
-    import tifffile
-
-    try:
-        with tifffile.TiffFile(io.BytesIO(read_bytes(path))) as file:
-            return max(1, len(file.pages))
-    except (tifffile.TiffFileError, ValueError, KeyError):
-        return 1
+    return count_pages(read_bytes(path))

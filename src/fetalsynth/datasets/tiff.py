@@ -7,6 +7,10 @@ for which tifffile would need a further package (LZW, JPEG).
 from __future__ import annotations
 
 import io
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +36,41 @@ def decode_tiff(data: bytes, *, path: Path) -> list[Pixels]:
     """
     import tifffile
 
-    with tifffile.TiffFile(io.BytesIO(data)) as file:
+    with _complaints() as complaints, tifffile.TiffFile(io.BytesIO(data)) as file:
         pages: list[Any] = list(file.pages)
+        lost = [text for text in complaints if "TiffPages" in text]
+        if lost:
+            raise ValueError(f"pages are missing: {lost[0]}")
         return [_page(page, data, index=i, path=path) for i, page in enumerate(pages)]
+
+
+def count_pages(data: bytes) -> int:
+    """How many pages there are; 1 where the bytes are damaged, which decoding will tell."""
+    import tifffile
+
+    try:
+        with _complaints(), tifffile.TiffFile(io.BytesIO(data)) as file:
+            return max(1, len(file.pages))
+    except Exception:  # as on decoding: anything can come of damaged bytes
+        return 1
+
+
+@contextmanager
+def _complaints() -> Iterator[list[str]]:
+    """What tifffile writes to its log about this thread's file: it drops lost pages otherwise."""
+    thread, texts = threading.get_ident(), list[str]()
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.thread == thread:
+                texts.append(record.getMessage())
+
+    listener, log = Listener(), logging.getLogger("tifffile")
+    log.addHandler(listener)
+    try:
+        yield texts
+    finally:
+        log.removeHandler(listener)
 
 
 def _page(page: Any, data: bytes, *, index: int, path: Path) -> Pixels:
