@@ -96,7 +96,20 @@ def test_only_the_right_file_of_weights_is_taken(tmp_path: Path) -> None:
         load_weights(tmp_path / "absent.npz")
 
 
-def test_network_keeps_maps_of_17_and_a_flat_input_is_flat_inside(tmp_path: Path) -> None:
+def test_features_equal_those_of_pytorch_fid(inception_weights: Path) -> None:
+    """Values from pytorch-fid 0.3.0's blocks (on torchvision 0.29's) in float64, same weights."""
+    rows, columns = np.indices((299, 299))
+    image = ((7 * rows + 13 * columns + rows * columns // 50) % 256).astype(np.uint8)
+    weights = load_weights(inception_weights)
+    found = inception_features(images=image[None], weights=weights)[0]
+    known = {133: 1.31126, 347: 0.252775, 571: 0.11976, 489: 0.078852, 231: 0.055537, 501: 0.041337}
+    assert found[list(known)] == pytest.approx(list(known.values()), abs=2e-6)
+    assert found.sum() == pytest.approx(26.5517417, rel=1e-5)
+    assert np.linalg.norm(found) == pytest.approx(3.2868286, rel=1e-6)
+    assert int((found > 0).sum()) == 450
+
+
+def test_network_gives_maps_of_17_by_17_without_negative_values(tmp_path: Path) -> None:
     path = tmp_path / "weights.npz"
     np.savez(path, **fake_weights())
     with torch.inference_mode():
