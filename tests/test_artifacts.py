@@ -101,6 +101,13 @@ def test_an_empty_folder_may_become_the_artifact(tmp_path: Path) -> None:
     assert (out / "a.txt").read_text() == "a"
 
 
+def test_the_current_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for out in (Path(), tmp_path, Path("..")):
+        with pytest.raises(UserError, match="name a new folder"):
+            is_done(out, a_draft())
+
+
 def _hold(out: str) -> None:
     with building(Path(out), a_draft(), resumable=True) as folder:
         (folder / "begun").write_text("")

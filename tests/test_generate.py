@@ -114,6 +114,18 @@ def test_snapshots_and_weights_can_be_chosen(model: Path) -> None:
     assert sample(load_model(model), first=0, count=2, seed=0).tobytes() == images[2, "averaged"]
 
 
+def test_a_model_without_average_gives_its_raw_weights(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raw = broken(model, tmp_path, "raw")
+    for path in (raw / "snapshots").glob("*-averaged.safetensors"):
+        path.unlink()
+    assert load_model(raw).weights == "raw"
+    out = str(tmp_path / "out")
+    assert main(["generate", str(raw), "--n", "2", "--out", out, "--weights", "averaged"]) == 2
+    assert "give --weights raw" in capsys.readouterr().err
+
+
 def test_loaded_generator_is_the_trained_one(model: Path) -> None:
     loaded = load_model(model)
     z = loaded.family.latents(2, torch.Generator().manual_seed(0))

@@ -18,19 +18,28 @@ class Progress:
     """Counts finished units of one long job; use as a context manager.
 
     A terminal gets a bar that redraws in place; a log file or a SLURM job gets a line every
-    ``PLAIN_LINE_SECONDS`` and one at the end. Everything goes to standard error.
+    ``PLAIN_LINE_SECONDS`` and one at the end. Everything goes to standard error; ``silent`` is for
+    all but one of the processes of a distributed run.
     """
 
-    def __init__(self, *, label: str, total: int, start: int = 0, unit: str = "images") -> None:
+    def __init__(
+        self,
+        *,
+        label: str,
+        total: int,
+        start: int = 0,
+        unit: str = "images",
+        silent: bool = False,
+    ) -> None:
         self.label, self.total, self.done, self.unit = label, total, start, unit
-        self._first = start
+        self._first, self._silent = start, silent
         self._note = ""
         self._began = self._spoke = time.monotonic()
         self._bar: Any = None
         self._task: Any = None
 
     def __enter__(self) -> Progress:
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and not self._silent:
             self._open_bar()
         return self
 
@@ -62,6 +71,8 @@ class Progress:
             self._say()
 
     def _say(self) -> None:
+        if self._silent:
+            return
         now = time.monotonic()
         self._spoke = now
         rate = (self.done - self._first) / max(now - self._began, 1e-9)
@@ -81,7 +92,7 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
-        elif kind is None:
+        elif kind is None and not self._silent:
             took = _clock(time.monotonic() - self._began)
             print(f"{self.label}: {self.done} {self.unit} in {took}", file=sys.stderr, flush=True)
 

@@ -31,6 +31,8 @@ def is_done(out: Path, manifest: Manifest) -> bool:
 
     Raises UserError where ``out`` holds anything else: nothing is ever overwritten.
     """
+    if out.name in ("", "..") or out.resolve() == Path.cwd():
+        raise UserError(f"{out}: the current folder cannot become a result; name a new folder")
     if out.is_dir() and not any(out.iterdir()):
         return False
     if not out.exists() and not out.is_symlink():

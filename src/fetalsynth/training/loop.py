@@ -78,6 +78,9 @@ def train(  # noqa: PLR0912, PLR0915 - one linear function is easier to follow h
     torch.set_num_threads(threads)
     precision = saved["precision"] if saved else resolve_precision(recipe.precision, device)
     computing = autocast(precision, device)
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = True
+        torch.set_float32_matmul_precision("high")
 
     family = build(recipe.generator)
     family.initialise(torch_rng(seed=seed, stream="initial weights"))
@@ -137,7 +140,12 @@ def train(  # noqa: PLR0912, PLR0915 - one linear function is easier to follow h
     mine = slice(team.rank, None, team.size)
     with (
         listening() as stop_asked,
-        Progress(label=f"training {recipe.name}", total=total, start=images_seen) as progress,
+        Progress(
+            label=f"training {recipe.name}",
+            total=total,
+            start=images_seen,
+            silent=not team.leads,
+        ) as progress,
     ):
         while images_seen < total:
             indices = order.indices(first=images_seen, count=batch)[mine]
