@@ -40,7 +40,7 @@ def test_import_check_and_repeat(tmp_path: Path, data) -> None:  # type: ignore[
     command = ("import", "folder", source, "--out", out, "--size", 16, "--held-out", 0.5)
     code, said, noted = data(*command)
     assert code == 0
-    assert "6 images of 6 subjects" in said
+    assert "6 images of 6 subjects, 16×16 pixels" in said
     assert "note: no table of subjects" in noted
     manifest = read_manifest(out, kind="images")
     assert manifest.configuration["size"] == 16

@@ -103,6 +103,17 @@ def test_mask_against_scikit_image_and_the_area() -> None:
     assert np.count_nonzero(mask) == pytest.approx(ellipse_area(HEAD), rel=1e-3)
 
 
+def test_mask_of_an_ellipse_that_leaves_the_grid() -> None:
+    whole = ellipse_mask(HEAD, height=540, width=800)
+    for left, top in ((300, 200), (450, 0), (0, 300), (790, 530)):
+        moved = map_ellipse(HEAD, matrix=np.eye(2), shift=(-left, -top))
+        assert np.array_equal(
+            ellipse_mask(moved, height=540 - top, width=800 - left), whole[top:, left:]
+        )
+    away = map_ellipse(HEAD, matrix=np.eye(2), shift=(-2000, 3000))
+    assert not ellipse_mask(away, height=540, width=800).any()
+
+
 @settings(deadline=None, max_examples=40)
 @given(ellipses, st.floats(0.05, 3), st.floats(0.05, 3), st.floats(-9, 9))
 def test_mapped_ellipse_passes_through_the_mapped_points(

@@ -129,12 +129,25 @@ def ellipse_circumference(ellipse: Ellipse) -> float:
 
 def ellipse_mask(ellipse: Ellipse, *, height: int, width: int) -> NDArray[np.uint8]:
     """(height, width) uint8: 255 where the centre of the pixel is inside, else 0."""
-    x = np.arange(width) - ellipse.center_x_px
-    y = np.arange(height)[:, None] - ellipse.center_y_px
+    axes = _axes(ellipse)
+    reach_x, reach_y = np.hypot(axes[:, 0], axes[:, 1])
+    columns = _span(ellipse.center_x_px, reach_x, width)
+    rows = _span(ellipse.center_y_px, reach_y, height)
+    x = np.arange(width)[columns] - ellipse.center_x_px
+    y = np.arange(height)[rows, None] - ellipse.center_y_px
     angle = math.radians(ellipse.angle_deg)
     along = (x * math.cos(angle) + y * math.sin(angle)) / ellipse.semi_major_px
     across = (y * math.cos(angle) - x * math.sin(angle)) / ellipse.semi_minor_px
-    return np.where(along**2 + across**2 <= 1, np.uint8(255), np.uint8(0))
+    mask = np.zeros((height, width), np.uint8)
+    mask[rows, columns] = np.where(along**2 + across**2 <= 1, np.uint8(255), np.uint8(0))
+    return mask
+
+
+def _span(centre: float, reach: float, length: int) -> slice:
+    """Indices within ``reach`` of ``centre``, inside an axis of ``length``."""
+    return slice(
+        max(0, math.floor(centre - reach)), max(0, min(length, math.ceil(centre + reach) + 1))
+    )
 
 
 def ellipse_columns(ellipse: Ellipse) -> dict[str, str]:

@@ -44,8 +44,8 @@ class Import:
     """Folder to read."""
     out: Path
     """New folder for the images."""
-    size: int | None = None
-    """Width and height in pixels, such as 64; the original sizes if not given."""
+    size: int | None = 64
+    """Width and height in pixels; None keeps the original sizes."""
     fit: Literal["pad", "squash"] = "pad"
     """pad keeps the aspect on black; squash distorts it."""
     channels: Literal[1, 3] | None = None
@@ -115,6 +115,8 @@ def _import(wanted: Import) -> int:
 
     if wanted.kind == "hc18" and wanted.subjects is not None:
         raise UserError("--subjects: HC18 names its examinations itself; leave the option out")
+    if wanted.out.resolve().is_relative_to(wanted.source.resolve()):
+        raise UserError(f"{wanted.out}: lies inside the folder that is imported; choose another")
     source = (
         hc18.open_source(wanted.source)
         if wanted.kind == "hc18"
@@ -170,18 +172,23 @@ def _write(
     with building(out, manifest) as partial:
         facts = import_images(source, folder=partial, seed=seed, **settings)
         record_facts(partial, facts)
-    print(_summary(facts, out))
+    print(_summary({**facts, "size": size}, out))
     return 0
 
 
 def _summary(facts: dict[str, Any], out: Path) -> str:
     same = sum(len(group) - 1 for group in facts["duplicates"])
     return (
-        f"{facts['images']} images of {facts['subjects']} subjects in {out}\n"
+        f"{facts['images']} images of {facts['subjects']} subjects, {_size(facts['size'])}, "
+        f"in {out}\n"
         f"  train {facts['train_images']} images ({facts['train_subjects']} subjects), "
         f"test {facts['test_images']} ({facts['test_subjects']}), identical copies {same}\n"
         f"  look at {out / 'preview.png'}; then: fetalsynth data check {out}"
     )
+
+
+def _size(size: int | None) -> str:
+    return "original sizes" if size is None else f"{size}×{size} pixels"
 
 
 def _check(wanted: Check) -> int:

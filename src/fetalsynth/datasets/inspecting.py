@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,8 @@ _SMALLEST_WITH_EDGES = 200  # pixels; below, burned-in edges are blurred by resa
 class Seen:
     """What one image is. ``problem`` says why a file could not be used; the rest is empty then.
 
-    ``grey`` is the luminance, ``levels`` its least and greatest value.
+    ``grey`` is the luminance; ``levels`` are the least and greatest value of all channels.
+    ``own_subject`` is true where nothing is known of the subject but the file's name.
     """
 
     file: str
@@ -47,8 +48,7 @@ class Seen:
     boxes: tuple[Box, ...] = ()
     grey: NDArray[Any] | None = None
     burned_in: bool = False
-    frames: int = 1
-    own_subject: bool = field(default=False)
+    own_subject: bool = False
 
 
 def inspect_folder(folder: Path) -> tuple[int, Iterator[list[Seen]]]:

@@ -89,7 +89,7 @@ def _brightness(values: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArra
     pad = ((0, -height % _BLOCK), (0, -width % _BLOCK))
     total, weight = (_blocks(np.pad(part, pad)) for part in (values * known, known))
     mean, trust = np.zeros_like(total), np.zeros_like(total)
-    for sigma in (1, 2, 4, 8, 16, 32):
+    for sigma in (1, 3, 9, 27):
         share = gaussian_filter(weight, sigma)
         local = gaussian_filter(total, sigma) / np.maximum(share, 1e-6)
         more = np.clip(4 * share, 0, 1) * (1 - trust)
