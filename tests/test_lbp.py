@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
+from scipy.spatial.distance import jensenshannon
+from scipy.stats import kstest, wasserstein_distance
 from skimage.feature import local_binary_pattern
 
+from fetalsynth.assessment.metrics import histograms
 from fetalsynth.assessment.metrics.lbp import (
     lbp3x3,
     lbp_codes,
@@ -119,3 +122,39 @@ def test_codes_do_not_depend_on_the_batch_and_floats_are_refused() -> None:
     assert np.array_equal(lbp_codes(images=images)[123], lbp_codes(images=images[123:124])[0])
     with pytest.raises(ValueError, match="uint8"):
         lbp_codes(images=images.astype(float))  # type: ignore[arg-type]
+
+
+def test_histogram_distances_agree_with_scipy_and_closed_forms() -> None:
+    rng = np.random.default_rng(3)
+    a, b = rng.integers(0, 50, 256).astype(float), rng.integers(0, 90, 256).astype(float)
+    a[5] = b[5] = b[9] = 0
+    p, q = a / a.sum(), b / b.sum()
+    levels = np.arange(256)
+    assert histograms.jensen_shannon(first=a, second=b) == pytest.approx(jensenshannon(p, q) ** 2)
+    assert histograms.wasserstein(first=a, second=b) == pytest.approx(
+        wasserstein_distance(levels, levels, p, q)
+    )
+    left, right = np.array([1.0, 1.0, 0.0, 0.0]), np.array([0.0, 0.0, 3.0, 3.0])
+    assert histograms.l1(first=left, second=right) == pytest.approx(2)
+    assert histograms.chi_squared(first=left, second=right) == pytest.approx(1)
+    assert histograms.jensen_shannon(first=left, second=right) == pytest.approx(np.log(2))
+    assert histograms.wasserstein(first=left, second=right) == pytest.approx(2)
+    for distance in (histograms.l1, histograms.chi_squared, histograms.jensen_shannon):
+        assert distance(first=a, second=7 * a) == pytest.approx(0, abs=1e-12)
+        assert distance(first=a, second=b) == pytest.approx(distance(first=b, second=a))
+    with pytest.raises(ValueError, match="empty"):
+        histograms.l1(first=a, second=0 * a)
+
+
+def test_permutation_of_grey_levels_is_exact_without_and_powerful_with_a_difference() -> None:
+    def p_value(seed: int, shift: int) -> float:
+        rng = np.random.default_rng(seed)
+        centres = rng.integers(60, 90, 40)
+        centres[20:] += shift
+        rows = np.stack([np.bincount(rng.poisson(c, 300), minlength=256) / 300 for c in centres])
+        return histograms.wasserstein_p_value(
+            first=rows[:20], second=rows[20:], permutations=99, rng=rng
+        )
+
+    assert kstest([p_value(seed, 0) for seed in range(150)], "uniform").pvalue > 0.01
+    assert p_value(999, 20) == 0.01

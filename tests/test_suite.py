@@ -14,8 +14,11 @@ from fetalsynth.artifacts.images import ImageRecord
 from fetalsynth.artifacts.manifest import Input
 from fetalsynth.artifacts.scores import Scores
 from fetalsynth.assessment.floors import make_design
+from fetalsynth.assessment.metrics.copying import excess_p_value
+from fetalsynth.assessment.metrics.diversity import low_ratio_p_values, spread_ratios
+from fetalsynth.assessment.metrics.kolmogorov_smirnov import ks_distance, ks_p_value
+from fetalsynth.assessment.metrics.nearest import distance_matrix
 from fetalsynth.assessment.pairing import PAIRINGS, choose_partners
-from fetalsynth.assessment.parts.copying import excess_p_value
 from fetalsynth.assessment.resampling import half_of_subjects, half_samples, interval
 from fetalsynth.assessment.samples import collect
 from fetalsynth.assessment.suite import assess_images
@@ -173,6 +176,38 @@ def test_copying_test_keeps_its_level_though_the_threshold_is_estimated() -> Non
         ]
     )
     assert (naive < 0.01).mean() > 0.03
+
+
+def test_kolmogorov_smirnov_agrees_with_scipy_also_with_ties() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(0, 9, 40).astype(float), rng.integers(1, 12, 55).astype(float)
+    theirs = stats.ks_2samp(a, b)
+    assert ks_distance(first=a, second=b) == pytest.approx(theirs.statistic)
+    assert ks_p_value(first=a, second=b) == pytest.approx(theirs.pvalue)
+    assert ks_distance(first=a, second=a) == 0
+    assert ks_distance(first=a, second=a + 100) == 1
+
+
+def test_diversity_ratios_have_closed_forms_and_uniform_p_values() -> None:
+    line = np.arange(6.0)[:, None]
+    unit, half = distance_matrix(rows=line), distance_matrix(rows=line / 2)
+    assert spread_ratios(distances=half, reference=unit) == pytest.approx((0.5, 0.5))
+    twice = distance_matrix(rows=np.repeat(line[::2], 2, axis=0))
+    nearest, pairwise = spread_ratios(distances=twice, reference=unit)
+    assert nearest == pytest.approx(0)
+    assert pairwise == pytest.approx(32 / 35)
+    rng = np.random.default_rng(1)
+    p_values = [
+        low_ratio_p_values(
+            distances=distance_matrix(rows=rng.standard_normal((40, 3))),
+            count=20,
+            permutations=49,
+            rng=rng,
+        )
+        for _ in range(150)
+    ]
+    for column in np.transpose(p_values):
+        assert stats.kstest(column, "uniform").pvalue > 0.01
 
 
 def test_what_cannot_be_judged_is_said() -> None:

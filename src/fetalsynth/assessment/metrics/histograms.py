@@ -1,8 +1,15 @@
 """Distances between two histograms of the same bins.
 
-Input: two non-negative vectors; each is divided by its sum first. Direction: lower is closer.
-Ideal: 0, for proportional histograms. Two finite samples of one distribution never reach it, so
-these distances are read against the floor at the same number of images.
+Direction
+    Lower is closer.
+Input
+    Two non-negative vectors of one length; each is divided by its sum first.
+Ideal and chance
+    0 for proportional histograms, the upper end of the range for histograms without a common bin.
+    Two finite samples of one distribution never reach 0, the less the fewer images: read against
+    the floor at the same number of images.
+Least number of images
+    About 50 a side for 256 bins.
 """
 
 from __future__ import annotations
@@ -41,6 +48,23 @@ def wasserstein(*, first: Vector, second: Vector) -> float:
     """Earth mover's distance in bins: Σ |P − Q| of the cumulated shares, 0 to bins − 1."""
     p, q = _shares(first, second)
     return float(np.abs(np.cumsum(p - q)).sum())
+
+
+def wasserstein_p_value(
+    *, first: Vector, second: Vector, permutations: int, rng: np.random.Generator
+) -> float:
+    """p-value of the earth mover's distance between two sets' mean histograms, by permutation.
+
+    ``first`` (N, B) and ``second`` (M, B) hold one histogram of shares per image. The share of
+    relabellings of images with at least the observed distance, (1 + b)/(1 + permutations).
+    """
+    cumulated = np.cumsum(np.concatenate([first, second]), axis=1)
+    member = np.zeros((1 + permutations, len(cumulated)))
+    member[:, : len(first)] = 1
+    member[1:] = rng.permuted(member[1:], axis=1)
+    gaps = member @ cumulated / len(first) - (1 - member) @ cumulated / len(second)
+    distances = np.abs(gaps).sum(1)
+    return float((1 + (distances[1:] >= distances[0] - 1e-12).sum()) / (1 + permutations))
 
 
 def _divergence(p: Vector, q: Vector) -> float:

@@ -4,11 +4,9 @@ Distances are Euclidean between standardised pixels (mean 0, norm 1, at most 64 
 nearest over the four flips that augmentation makes. A blurred image is near to everything, so
 an image counts as suspicious only by two measures at once: its distance to the nearest training
 image, and its isolation (that distance over the median of the next ten). For each, the threshold
-is the 1st percentile of held-out images against the same training images. The number of synthetic
-images below it is tested against the exact law for images that were not copied: with the k-th
-smallest of n held-out values as threshold, it is beta-binomial with parameters k and n − k + 1,
-which is the binomial test with the threshold's own uncertainty. Both must reach p < 0.001. An
-exact copy (up to brightness and contrast) is an alarm by itself.
+is the 1st percentile of held-out images against the same training images, and the number of
+synthetic images below it is tested by its exact law (``metrics/copying.py``). Both must reach
+p < 0.001. An exact copy (up to brightness and contrast) is an alarm by itself.
 This is a screen, not a guarantee of privacy.
 """
 
@@ -18,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fetalsynth.artifacts.scores import Alarm, Metric, Pair
+from fetalsynth.assessment.metrics.copying import SHARE, excess_p_value, low_values
 from fetalsynth.assessment.metrics.nearest import Neighbours, flips, nearest, standardised
 from fetalsynth.assessment.parts.part import Part
 from fetalsynth.assessment.samples import Index, Samples
 
 SIDE = 64
-SHARE = 0.01
 P_ALARM = 1e-3
 LEAST_HELD_OUT = 20
 CLOSEST = 12
@@ -73,32 +71,17 @@ def _calibration(samples: Samples, role: str, references: NDArray[np.float64]) -
     return _against(samples.images["real"][chosen], references, samples.subjects[role], own)
 
 
-def excess_p_value(*, values: NDArray[np.float64], calibration: NDArray[np.float64]) -> float:
-    """Chance that so many of ``values`` lie below the 1st percentile of ``calibration``.
-
-    Exact when all are independent draws of one continuous distribution: the count is then
-    beta-binomial (Wilks, *Ann. Math. Stat.* 13:400, 1942).
-    """
-    from scipy import stats
-
-    n = len(calibration)
-    k = max(1, int(SHARE * n))
-    below = int((values < np.sort(calibration)[k - 1]).sum())
-    return float(stats.betabinom.sf(below - 1, len(values), k, n - k + 1))
-
-
 def _screen(
     synthetic: Neighbours, held_out: Neighbours, images: NDArray[np.uint8]
 ) -> tuple[float, float, int]:
     """Share of suspicious images, the larger of the two p-values, number of exact copies."""
-    k = max(1, int(SHARE * len(held_out.distance)))
     suspicious = np.ones(len(synthetic.distance), bool)
     p_values = []
     for ours, theirs in (
         (synthetic.distance, held_out.distance),
         (synthetic.isolation, held_out.isolation),
     ):
-        suspicious &= ours < np.sort(theirs)[k - 1]
+        suspicious &= low_values(values=ours, calibration=theirs)
         p_values.append(excess_p_value(values=ours, calibration=theirs))
     flat = np.ptp(images.reshape(len(images), -1), axis=1) == 0
     exact = int((~flat & (synthetic.distance < EXACT)).sum())

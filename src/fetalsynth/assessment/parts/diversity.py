@@ -16,16 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fetalsynth.artifacts.scores import Alarm, Metric
+from fetalsynth.assessment.metrics.diversity import low_ratio_p_values, spread_ratios
 from fetalsynth.assessment.metrics.nearest import distance_matrix, standardised
 from fetalsynth.assessment.parts.part import ALPHA, PERMUTATIONS, Part
-from fetalsynth.assessment.samples import Index, Samples
+from fetalsynth.assessment.samples import Samples
 from fetalsynth.randomness import numpy_rng
 
 SIDE = 16
 MOST = 400
 DRAWS = 10
 KEPT = 0.8
-Pair = NDArray[np.float64]
+Rows = NDArray[np.float64]
 
 
 def diversity(samples: Samples) -> Part:
@@ -51,13 +52,13 @@ _WORDS = {
 }
 
 
-def _drawn(a: Pair, b: Pair, count: int, rng: np.random.Generator) -> tuple[Pair, Pair]:
+def _drawn(a: Rows, b: Rows, count: int, rng: np.random.Generator) -> tuple[Rows, Rows]:
     return a[rng.permutation(len(a))[:count]], b[rng.permutation(len(b))[:count]]
 
 
 def _real_draws(
-    samples: Samples, rows: dict[str, Pair], rng: np.random.Generator
-) -> list[tuple[Pair, Pair]]:
+    samples: Samples, rows: dict[str, Rows], rng: np.random.Generator
+) -> list[tuple[Rows, Rows]]:
     real = rows["real"][samples.one_per_subject("real")]
     if samples.count("train"):
         train = rows["train"][samples.one_per_subject("train")]
@@ -68,34 +69,22 @@ def _real_draws(
     return [(draw[:half], draw[half:]) for draw in draws]
 
 
-def _ratios(reference: Pair, other: Pair) -> tuple[float, float]:
-    """(nearest, pairwise) distances within ``other`` over those within ``reference``."""
-    ours, theirs = (_within(distance_matrix(rows=rows)) for rows in (other, reference))
-    nearest, pairwise = (a / b if b > 0 else 1.0 for a, b in zip(ours, theirs, strict=True))
-    return nearest, pairwise
+def _ratios(reference: Rows, other: Rows) -> tuple[float, float]:
+    return spread_ratios(
+        distances=distance_matrix(rows=other), reference=distance_matrix(rows=reference)
+    )
 
 
-def _within(distances: Pair) -> tuple[float, float]:
-    inside = distances[np.isfinite(distances)]
-    return float(distances.min(1).mean()), float(inside.mean())
+def _p_values(reference: Rows, other: Rows, rng: np.random.Generator) -> Rows:
+    return low_ratio_p_values(
+        distances=distance_matrix(rows=np.concatenate([other, reference])),
+        count=len(other),
+        permutations=PERMUTATIONS,
+        rng=rng,
+    )
 
 
-def _p_values(reference: Pair, other: Pair, rng: np.random.Generator) -> NDArray[np.float64]:
-    """One-sided: the share of relabellings whose ratio is as low as the observed one."""
-    distances = distance_matrix(rows=np.concatenate([other, reference]))
-    count = len(other)
-    order: Index = np.arange(len(distances))
-    ratios = np.empty((1 + PERMUTATIONS, 2))
-    for row in range(1 + PERMUTATIONS):
-        groups = (np.sort(order[:count]), np.sort(order[count:]))
-        (a, b), (c, d) = (_within(distances[np.ix_(g, g)]) for g in groups)
-        ratios[row] = (a / c if c > 0 else 1.0), (b / d if d > 0 else 1.0)
-        order = rng.permutation(len(distances))
-    as_low = (ratios[1:] <= ratios[0] + 1e-12).sum(0)
-    return np.asarray((1 + as_low) / (1 + PERMUTATIONS))
-
-
-def _metric(words: str, values: Pair, floors: Pair, p_value: float, count: int) -> Metric:
+def _metric(words: str, values: Rows, floors: Rows, p_value: float, count: int) -> Metric:
     settings: dict[str, Any] = {
         "space": f"block means of at most {SIDE} pixels a side, mean 0, norm 1",
         "permutations": PERMUTATIONS,

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from fetalsynth.artifacts.scores import Alarm
 from fetalsynth.assessment.floors import Design, Matched, matched, matched_metric
+from fetalsynth.assessment.metrics.histograms import wasserstein, wasserstein_p_value
+from fetalsynth.assessment.metrics.kolmogorov_smirnov import ks_distance, ks_p_value
 from fetalsynth.assessment.parts.part import ALPHA, PERMUTATIONS, Part
 from fetalsynth.assessment.samples import ROLES, Index, Samples
 from fetalsynth.randomness import numpy_rng
@@ -25,20 +27,21 @@ def intensity(samples: Samples, design: Design) -> Part:
     """Both statistics with floors and p-values, and the alarm."""
     shares = np.concatenate([_shares(samples.images[r]) for r in ROLES if r in samples.images])
     means: NDArray[np.float64] = shares @ np.arange(LEVELS, dtype=np.float64)
-    cumulated = np.cumsum(shares, axis=1)
     real = samples.pooled("real")[samples.one_per_subject("real")]
     synthetic = samples.pooled("synthetic")
     rng = numpy_rng(seed=samples.seed, stream="assess/intensity")
 
     def ks(first: Index, second: Index) -> float:
-        return _ks_distance(means[first], means[second])
+        return ks_distance(first=means[first], second=means[second])
 
     def w1(first: Index, second: Index) -> float:
-        return float(np.abs(cumulated[first].mean(0) - cumulated[second].mean(0)).sum())
+        return wasserstein(first=shares[first].mean(0), second=shares[second].mean(0))
 
     of_means, of_levels = matched(ks, design), matched(w1, design)
-    p_means = _ks_p_value(means[real], means[synthetic])
-    p_levels = _permutation_p_value(cumulated[real], cumulated[synthetic], rng)
+    p_means = ks_p_value(first=means[real], second=means[synthetic])
+    p_levels = wasserstein_p_value(
+        first=shares[real], second=shares[synthetic], permutations=PERMUTATIONS, rng=rng
+    )
     tested = {"real_images_in_test": len(real)}
     metrics = {
         "image-mean-KS": matched_metric(
@@ -83,29 +86,3 @@ def _alarms(
 def _shares(images: NDArray[np.uint8]) -> NDArray[np.float64]:
     counts = np.stack([np.bincount(image.ravel(), minlength=LEVELS) for image in images])
     return np.asarray(counts / images[0].size)
-
-
-def _ks_distance(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    points = np.concatenate([a, b])
-    below_a = np.searchsorted(np.sort(a), points, side="right") / len(a)
-    below_b = np.searchsorted(np.sort(b), points, side="right") / len(b)
-    return float(np.abs(below_a - below_b).max())
-
-
-def _ks_p_value(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    from scipy import stats
-
-    return float(stats.ks_2samp(a, b).pvalue)
-
-
-def _permutation_p_value(
-    a: NDArray[np.float64], b: NDArray[np.float64], rng: np.random.Generator
-) -> float:
-    """Of the earth mover's distance between the means of cumulated histograms."""
-    pooled = np.concatenate([a, b])
-    member = np.zeros((1 + PERMUTATIONS, len(pooled)))
-    member[:, : len(a)] = 1
-    member[1:] = rng.permuted(member[1:], axis=1)
-    gaps = member @ pooled / len(a) - (1 - member) @ pooled / len(b)
-    distances = np.abs(gaps).sum(1)
-    return float((1 + (distances[1:] >= distances[0] - 1e-12).sum()) / (1 + PERMUTATIONS))
