@@ -46,10 +46,17 @@ def real_artifact(folder: Path) -> Path:
     return artifact(folder, textures(150, 1), splits=["train"] * 90 + ["test"] * 60)
 
 
-def generated(folder: Path, images: np.ndarray, *, data: Path, split: str = "train") -> Path:
+def generated(
+    folder: Path,
+    images: np.ndarray,
+    *,
+    data: Path,
+    split: str = "train",
+    subset: int | None = None,
+) -> Path:
     """Images with the record of a model that was trained on ``data``."""
     model = folder.with_name(folder.name + "-model")
-    recipe = {"recipe": {"name": "dcgan64", "split": split}}
+    recipe = {"recipe": {"name": "dcgan64", "split": split, "images": subset}}
     source = input_from(data, role="data")
     with building(
         model, draft(kind="model", configuration=recipe, synthetic=True, inputs=(source,))
@@ -161,11 +168,12 @@ def test_trained_on_everything_means_that_nothing_is_held_out(tmp_path: Path) ->
 
 def test_training_images_elsewhere_are_found_or_missed_aloud(tmp_path: Path) -> None:
     data = artifact(tmp_path / "data", textures(40, 8), splits=[""] * 40)
-    synthetic = generated(tmp_path / "synthetic", textures(60, 9), data=data)
+    synthetic = generated(tmp_path / "synthetic", textures(60, 9), data=data, subset=30)
     real = plain(tmp_path / "real", textures(60, 10))
     run(command(real, synthetic, tmp_path / "found"))
     found = read_scores(tmp_path / "found").inputs["train"]
     assert (found["path"], found["count"]) == (str(data), 40)
+    assert "saw 30 of them" in found["note"]
     data.rename(tmp_path / "moved")
     run(command(real, synthetic, tmp_path / "missed"))
     scores = read_scores(tmp_path / "missed")

@@ -373,3 +373,19 @@ def test_deep_and_colour_images_are_brought_to_one_form() -> None:
     assert scores.inputs["real"]["bits"] == 16
     assert scores.inputs["real"]["window"] == [0.0, 65535.0]
     assert scores.inputs["synthetic"]["channels"] == 3
+
+
+@pytest.mark.parametrize("level", [0, 128])
+def test_a_generator_that_died_is_assessed_and_found_out(level: int) -> None:
+    real, synthetic, train = standard()
+    scores = assess(real, np.full_like(synthetic, level), train)
+    assert {"collapse", "texture", "intensity"} <= alarms(scores)
+    assert "copying" not in alarms(scores)
+    assert scores.metrics["diversity-pairwise"].value == 0
+    assert all(np.isfinite(metric.value) for metric in scores.metrics.values())
+
+
+def test_the_smallest_sets_that_are_taken() -> None:
+    scores = assess(textures(8, 20), textures(8, 21))
+    assert alarms(scores) == {"too-few-images"}
+    assert scores.metrics["FD-LBP256"].n_real == 4

@@ -74,6 +74,9 @@ def _from_lineage(
     chosen: Splits = ("train",) if "train" in _splits(place) and not saw_all else None
     which = "rows of split train" if chosen else "all images"
     said = f"{which} in {place}, as the record of the synthetic images says"
+    subset = _recipe(model).get("images")
+    if isinstance(subset, int):
+        said += f" (the generator saw {subset} of them)"
     return Roles(
         real_splits=real_splits, train=place, train_splits=chosen, notes={**notes, "train": said}
     )
