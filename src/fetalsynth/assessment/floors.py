@@ -10,8 +10,8 @@ on equally many images on all sides, and averaged over draws without replacement
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,8 +120,31 @@ def matched(statistic: Statistic, design: Design, *, least: float = 0.0) -> Matc
     def each(pairs: Pairs) -> NDArray[np.float64]:
         return np.array([statistic(*pair) for pair in pairs])
 
+    return _matched(each, design, least)
+
+
+def matched_table(
+    statistics: Callable[[Index, Index], NDArray[np.float64]],
+    design: Design,
+    *,
+    least: float = 0.0,
+) -> list[Matched]:
+    """Like :func:`matched`, for K statistics that come together as (K,) of each pair of groups."""
+    tables = {
+        id(pairs): np.array([statistics(*pair) for pair in pairs])
+        for pairs in (design.value, design.floor, design.halves, design.floor_halves)
+        if pairs and large_enough(pairs)
+    }
+
+    def column(number: int) -> Matched:
+        return _matched(lambda pairs: tables[id(pairs)][:, number], design, least)
+
+    return [column(number) for number in range(tables[id(design.value)].shape[1])]
+
+
+def _matched(each: Callable[[Pairs], NDArray[np.float64]], design: Design, least: float) -> Matched:
     value = float(each(design.value).mean())
-    halves = each(design.halves) if large_enough(design.halves) else None
+    halves = each(design.halves) if design.halves and large_enough(design.halves) else None
     floor, between = floor_of(each, design, least=least)
     return Matched(
         value=value,
@@ -129,6 +152,34 @@ def matched(statistic: Statistic, design: Design, *, least: float = 0.0) -> Matc
         floor=floor,
         floor_interval=between,
     )
+
+
+def fewer_draws(design: Design, *, draws: int, halves: int, least: int) -> Design:
+    """The design with at most so many draws, and both sides of every pair of halves equally many.
+
+    Halves take subjects whole, so that their sides can differ by a few images; the surplus is
+    left out evenly. Without halves where one would have fewer than ``least`` images a side.
+    """
+    return replace(
+        design,
+        value=design.value[:draws],
+        floor=design.floor[:draws],
+        halves=_equal_sides(design.halves[:halves], least),
+        floor_halves=_equal_sides(design.floor_halves[:halves], least),
+    )
+
+
+def _equal_sides(pairs: Pairs, least: int) -> Pairs:
+    counts = [min(len(a), len(b)) for a, b in pairs]
+    if not pairs or min(counts) < least:
+        return ()
+    return tuple(
+        (_evenly(a, count), _evenly(b, count)) for (a, b), count in zip(pairs, counts, strict=True)
+    )
+
+
+def _evenly(index: Index, count: int) -> Index:
+    return index[np.linspace(0, len(index) - 1, count).astype(np.int64)]
 
 
 def floor_of(
@@ -162,13 +213,14 @@ def matched_metric(
     settings: dict[str, Any],
     p_value: float | None = None,
     unit: str | None = None,
+    direction: Literal["lower", "higher", "none"] = "lower",
 ) -> Metric:
-    """The metric of a distance (lower is better) at matched counts."""
+    """The metric of a statistic at matched counts; by default lower is better."""
     return Metric(
         value=found.value,
         ci95=found.ci95,
         p_value=p_value,
-        direction="lower",
+        direction=direction,
         n_real=design.count,
         n_synthetic=design.count,
         settings={**settings, **floor_settings(design, found.floor_interval)},

@@ -14,6 +14,7 @@ from fetalsynth.assessment.features.policy import full_window
 from fetalsynth.assessment.floors import make_design
 from fetalsynth.assessment.pairing import Pairing
 from fetalsynth.assessment.parts.copying import copying
+from fetalsynth.assessment.parts.coverage import coverage
 from fetalsynth.assessment.parts.distances import distances
 from fetalsynth.assessment.parts.diversity import diversity
 from fetalsynth.assessment.parts.full_reference import full_reference
@@ -21,6 +22,7 @@ from fetalsynth.assessment.parts.intensity import intensity
 from fetalsynth.assessment.parts.part import Part, together
 from fetalsynth.assessment.parts.patterns import patterns
 from fetalsynth.assessment.samples import Samples, collect
+from fetalsynth.assessment.spaces import feature_spaces
 from fetalsynth.datasets.loading import ImageSet
 from fetalsynth.progress import Progress
 
@@ -75,8 +77,10 @@ def _measure(samples: Samples, options: Options, pairing: Pairing, most_images: 
     """All parts; the order is that of the report."""
     limited = samples.limited(most_images)
     design = make_design(limited)
-    parts = [distances(limited, design, options)]
+    spaces = feature_spaces(limited, options)
+    parts = [distances(limited, design, options, spaces)]
     steps: tuple[Callable[[], Part], ...] = (
+        lambda: coverage(limited, design, spaces),
         lambda: patterns(limited, design, options),
         lambda: intensity(limited, design),
         lambda: diversity(limited),

@@ -19,6 +19,7 @@ from fetalsynth.assessment.floors import (
     matched_metric,
 )
 from fetalsynth.assessment.metrics.frechet import frechet_distance
+from fetalsynth.assessment.metrics.frechet_infinity import LEAST
 from fetalsynth.assessment.metrics.kid import (
     group_distances,
     permutation_p_value,
@@ -26,7 +27,8 @@ from fetalsynth.assessment.metrics.kid import (
 )
 from fetalsynth.assessment.parts.part import ALPHA, PERMUTATIONS, Part, together
 from fetalsynth.assessment.resampling import half_samples, interval
-from fetalsynth.assessment.samples import ROLES, Index, Samples
+from fetalsynth.assessment.samples import Index, Samples
+from fetalsynth.assessment.spaces import Space
 from fetalsynth.randomness import numpy_rng
 
 ALARMS: dict[str, AlarmName] = {"LBP256": "texture", "Inception768": "shift"}
@@ -36,15 +38,13 @@ _SAYS: dict[AlarmName, str] = {
 }
 
 
-def distances(samples: Samples, design: Design, options: Options) -> Part:
-    """FD and KID in the space of every extractor whose weights are there."""
-    parts = []
+def distances(
+    samples: Samples, design: Design, options: Options, spaces: tuple[Space, ...]
+) -> Part:
+    """FD and KID in every space, and which alarms lack theirs."""
+    parts = [_judge(s.name, s.pooled, samples, design, s.settings) for s in spaces]
     for name, extractor in EXTRACTORS.items():
-        if extractor.available(options):
-            features = extractor.extract(samples.images, options)
-            pooled = np.concatenate([features[role] for role in ROLES if role in features])
-            parts.append(_judge(name, pooled, samples, design, extractor.settings(options)))
-        elif name in ALARMS:
+        if name in ALARMS and not extractor.available(options):
             why = f"needs the {name} features: give {extractor.weights_option} PATH"
             parts.append(Part(unjudged={ALARMS[name]: why}))
     return together(parts)
@@ -81,12 +81,25 @@ def _frechet_metric(
     return matched_metric(
         matched(statistic, design),
         design,
-        settings={**settings, "draws": len(design.value)},
+        settings={
+            **settings,
+            "draws": len(design.value),
+            "extrapolated_to_infinity": _extrapolation(design.count),
+        },
         meaning=(
             "Distance between the average and spread of features of real and synthetic images; "
             "far above 0 even between real sets of this size, so read it against its floor, and "
             "never across different numbers of images."
         ),
+    )
+
+
+def _extrapolation(count: int) -> str:
+    if count > LEAST:
+        return "see FD-infinity"
+    return (
+        f"no: it needs more than {LEAST} images on every side, there are {count}, and with few "
+        "images it does not take the bias away"
     )
 
 

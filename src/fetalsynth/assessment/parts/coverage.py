@@ -1,0 +1,181 @@
+"""Do synthetic images lie where real ones do, and do they reach everywhere?
+
+In every feature space, and in the layout of the picture (at most 16 pixels a side, mean 0 and norm
+1, so that texture, brightness and contrast do not count), at equal counts: precision, recall,
+density and coverage from the nearest neighbours, the sliced Wasserstein distance, the ratio of
+Vendi scores, and above 5000 images a side the Fréchet distance extrapolated to infinitely many.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fetalsynth.artifacts.scores import Metric
+from fetalsynth.assessment.floors import (
+    Design,
+    fewer_draws,
+    matched,
+    matched_metric,
+    matched_table,
+)
+from fetalsynth.assessment.metrics import frechet_infinity as infinity
+from fetalsynth.assessment.metrics import sliced_wasserstein as sliced
+from fetalsynth.assessment.metrics.nearest import standardised
+from fetalsynth.assessment.metrics.pairwise import euclidean
+from fetalsynth.assessment.metrics.precision_recall import K, among, expected_coverage
+from fetalsynth.assessment.metrics.vendi import vendi_score
+from fetalsynth.assessment.parts.part import Part, together
+from fetalsynth.assessment.samples import ROLES, Index, Samples
+from fetalsynth.assessment.spaces import Space
+from fetalsynth.randomness import numpy_rng
+
+LEAST = 20
+DRAWS = 10
+HALVES = 30
+SIDE = 16
+_MEANS = {
+    "precision": "Share of synthetic images that have a real image as near as real images have "
+    "their fifth neighbour: how many look like real ones. A few odd real images raise it.",
+    "recall": "Share of real images that have a synthetic image as near as synthetic images have "
+    "their fifth neighbour: how much of the real variety is reached.",
+    "density": "How crowded with real images the places of synthetic images are: 1 is as among "
+    "real ones; above 1 they keep to the most usual kind.",
+    "coverage": "Share of real images with a synthetic image among their nearest: how much of the "
+    "real variety is reached, less misled by odd images than recall.",
+}
+
+
+def coverage(samples: Samples, design: Design, spaces: tuple[Space, ...]) -> Part:
+    """All of it in every space; refused below 20 images a side."""
+    if design.count < LEAST:
+        why = (
+            f"precision, recall, density, coverage, SW2 and Vendi-ratio need {LEAST} images on "
+            f"each side of the value and of its floor; there are {design.count}"
+        )
+        return Part(unjudged={"coverage of the real variety": why})
+    spaces = (*spaces, _layout(samples))
+    fewer = fewer_draws(design, draws=DRAWS, halves=HALVES, least=K + 2)
+    return together(
+        Part(
+            metrics={
+                **_support(space, fewer),
+                f"SW2-{space.name}": _sliced(space, samples, fewer),
+                **_vendi(space, fewer),
+                **_infinity(space, samples, design),
+            }
+        )
+        for space in spaces
+    )
+
+
+def _layout(samples: Samples) -> Space:
+    rows = [standardised(images=samples.images[r], side=SIDE) for r in ROLES if r in samples.images]
+    settings = {"features": f"block means of at most {SIDE} pixels a side, mean 0, norm 1"}
+    return Space(name=f"layout{SIDE}", pooled=np.concatenate(rows), settings=settings)
+
+
+def _support(space: Space, design: Design) -> dict[str, Metric]:
+    distances = euclidean(rows=space.pooled)
+
+    def statistics(first: Index, second: Index) -> NDArray[np.float64]:
+        return among(distances=distances, real=first, synthetic=second).values()
+
+    settings = {**space.settings, "k": K, "draws": len(design.value)}
+    expected = {"expected_of_one_distribution": expected_coverage(count=design.count)}
+    return {
+        f"{name}-{space.name}": matched_metric(
+            found,
+            design,
+            settings=settings | (expected if name == "coverage" else {}),
+            meaning=_MEANS[name],
+            direction="none" if name == "density" else "higher",
+        )
+        for name, found in zip(_MEANS, matched_table(statistics, design), strict=True)
+    }
+
+
+def _sliced(space: Space, samples: Samples, design: Design) -> Metric:
+    rng = numpy_rng(seed=samples.seed, stream=f"assess/directions/{space.name}")
+    dimensions = space.pooled.shape[1]
+    directions = sliced.random_directions(dimensions=dimensions, rng=rng)
+    projected = sliced.projections(features=space.pooled, directions=directions)
+
+    def statistic(first: Index, second: Index) -> float:
+        return sliced.between(
+            projected=projected, first=first, second=second, dimensions=dimensions
+        )
+
+    return matched_metric(
+        matched(statistic, design),
+        design,
+        settings={
+            **space.settings,
+            "directions": sliced.DIRECTIONS,
+            "draws": len(design.value),
+        },
+        meaning="How far the features of the synthetic set would have to be moved, squared, to be "
+        "distributed like those of the real set, seen along random directions; above 0 even "
+        "between real sets, so read it against its floor.",
+    )
+
+
+def _vendi(space: Space, design: Design) -> dict[str, Metric]:
+    """Nothing where an image has no features at all (every pixel left out): it has no angle."""
+    if not space.pooled.any(axis=1).all():
+        return {}
+
+    def score(group: Index) -> float:
+        return vendi_score(features=space.pooled[group])
+
+    real = float(np.mean([score(first) for first, _ in design.value]))
+    synthetic = float(np.mean([score(second) for _, second in design.value]))
+    ratio = matched_metric(
+        matched(lambda first, second: score(second) / score(first), design),
+        design,
+        direction="higher",
+        settings={
+            **space.settings,
+            "kernel": "cosine",
+            "draws": len(design.value),
+            "vendi_synthetic": synthetic,
+            "vendi_real": real,
+            "vendi_synthetic_per_image": synthetic / design.count,
+            "vendi_real_per_image": real / design.count,
+        },
+        meaning="Effective number of different images in the synthetic set, divided by that of as "
+        "many real images: 1 is as varied as real images, well below 1 is repetition.",
+    )
+    return {f"Vendi-ratio-{space.name}": ratio}
+
+
+def _infinity(space: Space, samples: Samples, design: Design) -> dict[str, Metric]:
+    """The extrapolation where there are enough images; else nothing (FD says why)."""
+    if design.count <= infinity.LEAST:
+        return {}
+    real, synthetic = (
+        space.pooled[samples.pooled("real")],
+        space.pooled[samples.pooled("synthetic")],
+    )
+    first, second = (space.pooled[side] for side in design.floor[0])
+    rng = numpy_rng(seed=samples.seed, stream=f"assess/infinity/{space.name}")
+    value = infinity.frechet_infinity(first=real, second=synthetic, rng=rng)
+    floor = infinity.frechet_infinity(first=first, second=second, rng=rng)
+    return {
+        f"FD-infinity-{space.name}": Metric(
+            value=value,
+            direction="lower",
+            n_real=len(real),
+            n_synthetic=len(synthetic),
+            settings={
+                **space.settings,
+                "points": infinity.POINTS,
+                "least_images": infinity.LEAST,
+                "floor_of": design.kind,
+                "floor_images_a_side": len(first),
+            },
+            floor=floor,
+            meaning="Fréchet distance that infinitely many images would have, by a straight line "
+            "in 1/number of images; about 0 between real sets.",
+        )
+    }
