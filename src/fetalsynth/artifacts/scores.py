@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fetalsynth.artifacts.files import write_text
 from fetalsynth.errors import UserError, explaining
@@ -65,7 +65,9 @@ class Scores(_Strict):
 
     ``inputs`` maps a role ("real", "synthetic", "train") to what was read: path, digest, count,
     size. ``pictures`` maps a name to a PNG in the scores directory. ``unjudged`` lists alarms
-    that this run could not judge, with the reason.
+    that this run could not judge, with the reason. ``profile`` names the choice of measures.
+    ``tables`` holds CSV texts by file name while the scores are made; they are written beside
+    ``scores.json``, not into it.
     """
 
     metrics: dict[str, Metric]
@@ -74,6 +76,8 @@ class Scores(_Strict):
     unjudged: dict[str, str] = {}
     closest_pairs: tuple[Pair, ...] = ()
     pictures: dict[str, str] = {}
+    profile: str | None = None
+    tables: dict[str, str] = Field(default={}, exclude=True, repr=False)
 
 
 def write_scores(folder: Path, scores: Scores) -> None:

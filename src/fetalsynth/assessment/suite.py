@@ -19,8 +19,17 @@ from fetalsynth.assessment.parts.distances import distances
 from fetalsynth.assessment.parts.diversity import diversity
 from fetalsynth.assessment.parts.full_reference import full_reference
 from fetalsynth.assessment.parts.intensity import intensity
+from fetalsynth.assessment.parts.maps import feature_maps
 from fetalsynth.assessment.parts.part import Part, together
 from fetalsynth.assessment.parts.patterns import patterns
+from fetalsynth.assessment.profiles import (
+    PartName,
+    Profile,
+    ProfileName,
+    for_sets,
+    unjudged_by,
+    with_caveats,
+)
 from fetalsynth.assessment.samples import Samples, collect
 from fetalsynth.assessment.spaces import feature_spaces
 from fetalsynth.datasets.loading import ImageSet
@@ -42,15 +51,17 @@ def assess_images(
     window: tuple[float, float] | None = None,
     exclude_outside_fan: bool = False,
     most_images: int = MOST,
+    profile: ProfileName = "small-n",
 ) -> Scores:
-    """Every metric with its floor, and the alarms (definitions in docs/metrics.md).
+    """The metrics of a profile with their floors, and the alarms (see docs/metrics.md).
 
     ``real`` should be images that the generator did not see; ``train`` those that it did, for the
     copying screen and the floors. Images are used as 8-bit grey, ``window`` being the range of
     stored values that becomes 0 … 255. Distances use at most ``most_images`` images of each role,
     drawn at random; the copying screen uses all. The same arguments give the same scores.
-    Raises UserError for sets that cannot be compared and for unfit weights.
+    Raises UserError for sets that cannot be compared, unfit weights and a profile for pairs.
     """
+    chosen = for_sets(profile, pairing=pairing)
     samples = collect(real=real, synthetic=synthetic, train=train, seed=seed, window=window)
     options = Options(
         inception_weights=inception_weights,
@@ -60,37 +71,46 @@ def assess_images(
     # One BLAS thread: rounding does not depend on the machine's cores, and the many small
     # decompositions ran a hundred times slower on two threads when another job held a core.
     with threadpool_limits(limits=1, user_api="blas"):
-        found = together([_few(samples), _measure(samples, options, pairing, most_images)])
+        found = together([_few(samples), _measure(samples, options, pairing, most_images, chosen)])
     sets = {"real": real, "synthetic": synthetic}
     if train is not None:
         sets["train"] = train
     return Scores(
-        metrics=found.metrics,
+        metrics=with_caveats(found.metrics, chosen),
         inputs={role: _input(images, samples, role, window) for role, images in sets.items()},
         alarms=found.alarms,
-        unjudged=found.unjudged,
+        unjudged=unjudged_by(profile) | found.unjudged,
         closest_pairs=found.closest_pairs,
+        profile=profile,
+        tables=found.tables,
     )
 
 
-def _measure(samples: Samples, options: Options, pairing: Pairing, most_images: int) -> Part:
-    """All parts; the order is that of the report."""
+def _measure(
+    samples: Samples, options: Options, pairing: Pairing, most_images: int, profile: Profile
+) -> Part:
+    """The parts of the profile; their order is that of the report."""
     limited = samples.limited(most_images)
     design = make_design(limited)
     spaces = feature_spaces(limited, options)
-    parts = [distances(limited, design, options, spaces)]
-    steps: tuple[Callable[[], Part], ...] = (
-        lambda: coverage(limited, design, spaces),
-        lambda: patterns(limited, design, options),
-        lambda: intensity(limited, design),
-        lambda: diversity(limited),
-        lambda: copying(samples),
-    )
-    with Progress(label="other measures", total=len(steps), unit="steps") as progress:
-        for step in steps:
-            parts.append(step())
+    steps: dict[PartName, Callable[[], Part]] = {
+        "distances": lambda: distances(limited, design, options, spaces),
+        "coverage": lambda: coverage(limited, design, spaces),
+        "patterns": lambda: patterns(limited, design, options),
+        "intensity": lambda: intensity(limited, design),
+        "diversity": lambda: diversity(limited),
+        "copying": lambda: copying(samples),
+        "full-reference": lambda: full_reference(limited, design, pairing=pairing),
+    }
+    parts = [feature_maps(limited, spaces)]
+    own_bar = ("full-reference",)
+    quick = [name for name in profile.parts if name not in own_bar]
+    with Progress(label="measures", total=len(quick), unit="parts") as progress:
+        for name in quick:
+            parts.append(steps[name]())
             progress.advance()
-    return together([*parts, full_reference(limited, design, pairing=pairing)])
+    parts += [steps[name]() for name in profile.parts if name in own_bar]
+    return together(parts)
 
 
 def _few(samples: Samples) -> Part:

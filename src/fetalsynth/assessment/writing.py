@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import math
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +14,7 @@ from fetalsynth.artifacts.scores import Metric, Scores, write_scores
 from fetalsynth.assessment.features.extractors import Options
 from fetalsynth.assessment.parts.patterns import element_table, pattern_counts
 from fetalsynth.assessment.samples import Samples, collect
+from fetalsynth.assessment.tables import csv_text
 from fetalsynth.datasets.loading import ImageSet
 from fetalsynth.errors import explaining
 from fetalsynth.randomness import numpy_rng
@@ -38,7 +35,7 @@ def write_assessment(
     window: tuple[float, float] | None = None,
     exclude_outside_fan: bool = False,
 ) -> Scores:
-    """Write scores.json, metrics.csv, lbp_vector.csv, sample grids and the closest pairs.
+    """Write scores.json, its tables (CSV), sample grids and the closest pairs.
 
     The sets and settings are those that the scores were made with. Returns the scores as written,
     with the names of the pictures. Raises UserError where the disk is full or not writable.
@@ -53,6 +50,8 @@ def write_assessment(
     write_text(folder / METRICS, metrics_csv(whole.metrics))
     options = Options(exclude_outside_fan=exclude_outside_fan)
     write_text(folder / LBP_VECTOR, lbp_vector_csv(samples, options))
+    for name, text in whole.tables.items():
+        write_text(folder / name, text)
     write_scores(folder, whole)
     return whole
 
@@ -98,7 +97,7 @@ def metrics_csv(metrics: dict[str, Metric]) -> str:
         )
         for name, metric in metrics.items()
     ]
-    return _csv(("metric", *names, "n_real", "n_synthetic"), rows)
+    return csv_text(("metric", *names, "n_real", "n_synthetic"), rows)
 
 
 def lbp_vector_csv(samples: Samples, options: Options) -> str:
@@ -106,17 +105,4 @@ def lbp_vector_csv(samples: Samples, options: Options) -> str:
     table = element_table(samples, pattern_counts(samples, options))
     columns = (table.reference, table.synthetic, table.difference, table.sd, table.z)
     rows = [(code, *map(float, row)) for code, row in enumerate(zip(*columns, strict=True))]
-    return _csv(("code", "reference", "synthetic", "difference", "real_real_sd", "z"), rows)
-
-
-def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(header)
-    for row in rows:
-        writer.writerow(["" if _absent(value) else value for value in row])
-    return stream.getvalue()
-
-
-def _absent(value: object) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
+    return csv_text(("code", "reference", "synthetic", "difference", "real_real_sd", "z"), rows)

@@ -13,12 +13,16 @@ ALPHA = 0.01
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """Metrics by name, alarms raised, and alarms that could not be judged with the reason."""
+    """Metrics by name, alarms raised, and alarms that could not be judged with the reason.
+
+    ``tables`` are CSV texts by file name: what the plots of a report are drawn from.
+    """
 
     metrics: dict[str, Metric] = field(default_factory=dict)
     alarms: tuple[Alarm, ...] = ()
     unjudged: dict[str, str] = field(default_factory=dict)
     closest_pairs: tuple[Pair, ...] = ()
+    tables: dict[str, str] = field(default_factory=dict)
 
 
 def together(parts: Iterable[Part]) -> Part:
@@ -29,4 +33,5 @@ def together(parts: Iterable[Part]) -> Part:
         alarms=tuple(alarm for part in parts for alarm in part.alarms),
         unjudged={name: why for part in parts for name, why in part.unjudged.items()},
         closest_pairs=tuple(pair for part in parts for pair in part.closest_pairs),
+        tables={name: text for part in parts for name, text in part.tables.items()},
     )
