@@ -43,6 +43,10 @@ class Assess:
     """Stored values that become black and white; default: the range of the pixel type."""
     exclude_outside_fan: bool = False
     """Leave the flat black surround of ultrasound images out of texture measures."""
+    paired: bool = False
+    """Compare each synthetic image or NIfTI volume with the real one of its subject or name."""
+    scaling: Literal["stored", "min-max"] = "stored"
+    """Grey values of paired volumes: as stored, or each from its own range to 0 … 1."""
 
 
 def run(arguments: list[str]) -> int:
@@ -66,6 +70,14 @@ def assess(wanted: Assess) -> None:
     if wanted.window is not None and not wanted.window[1] > wanted.window[0]:
         low, high = wanted.window
         raise UserError(f"--window {low:g} {high:g}: the second value must be the larger one")
+
+    if wanted.paired:
+        from fetalsynth.cli.assess_paired import assess_paired
+
+        assess_paired(wanted)
+        return
+    if wanted.scaling != "stored":
+        raise UserError(f"--scaling {wanted.scaling} is for volumes under --paired; leave it out")
 
     from fetalsynth.artifacts.building import building, is_done
     from fetalsynth.assessment.roles import assign_roles

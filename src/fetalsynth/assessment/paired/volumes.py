@@ -1,0 +1,140 @@
+"""Pairs of NIfTI volumes, read one by one, with their grey values brought to a declared range."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fetalsynth.assessment.paired.nifti import (
+    Volume,
+    VolumeFiles,
+    find_volumes,
+    key,
+    read_integers,
+    read_volume,
+    volume_size,
+)
+from fetalsynth.assessment.paired.pair import ImagePair, Range
+from fetalsynth.assessment.paired.pair_set import PairedSet, check_side
+from fetalsynth.assessment.paired.partners import partners
+from fetalsynth.assessment.regions import Mask
+from fetalsynth.errors import UserError
+
+Scaling = Literal["stored", "min-max"]
+
+
+def volume_pairs(
+    *, real: Path, synthetic: Path, window: Range | None, scaling: Scaling
+) -> PairedSet:
+    """Match the volumes of two folders (named as :mod:`fetalsynth.assessment.paired.nifti` says).
+
+    Grey values: ``window`` to 0 and 1, values beyond it cut; without it ``stored`` leaves them and
+    takes the range of each real volume, ``min-max`` brings each volume, the synthetic ones too,
+    from its own lowest and highest value to 0 and 1. Raises UserError for volumes without a partner
+    or on another grid, and for damaged ones when they are read.
+    """
+    if window is not None and scaling != "stored":
+        raise UserError(f"{real}: --window and --scaling {scaling} exclude each other; give one")
+    ours, theirs = find_volumes(real, role="real"), find_volumes(synthetic, role="synthetic")
+    matched = partners(ours.items(), theirs.items(), where=f"{real} and {synthetic}")
+    items = ours.items()
+
+    def load(number: int) -> ImagePair:
+        first, second = matched[number]
+        reference = read_volume(ours.images[first])
+        other = read_volume(theirs.images[second], like=reference)
+        item = items[first]
+        name = key(ours.images[first]), key(theirs.images[second])
+        return _treated(
+            ImagePair(
+                subject=item.subject or item.stem,
+                real_file=item.file,
+                synthetic_file=theirs.images[second].relative_to(theirs.folder).as_posix(),
+                real=reference.voxels,
+                synthetic=other.voxels,
+                black=0.0,
+                data_range=1.0,
+                real_bins=(0, 1),
+                synthetic_bins=(0, 1),
+                labels=_labels(ours, theirs, name, reference),
+                mask=_mask(ours, name[0], reference),
+            ),
+            window,
+            scaling,
+        )
+
+    sizes = [volume_size(path) for path in ours.images]
+    least = tuple(min(size[axis] for size in sizes) for axis in range(3))
+    check_side(least, str(real))
+    return PairedSet(
+        sources=(ours.source, theirs.source),
+        count=len(matched),
+        load=load,
+        least_size=least,
+        settings=_grey_settings(window, scaling),
+    )
+
+
+def _grey_settings(window: Range | None, scaling: Scaling) -> dict[str, Any]:
+    if window is not None:
+        return {"data_range": window[1] - window[0], "window": list(window)}
+    if scaling == "min-max":
+        return {"data_range": 1, "scaling": "each volume from its own lowest and highest to 0 … 1"}
+    return {"data_range": "highest − lowest value of each real volume", "scaling": "as stored"}
+
+
+def _treated(pair: ImagePair, window: Range | None, scaling: Scaling) -> ImagePair:
+    """The pair with its grey values brought to their range, and that range noted."""
+    ends = [_ends(pair.real, pair.real_file), (pair.synthetic.min(), pair.synthetic.max())]
+    own = [(float(low), float(high)) for low, high in ends]
+    if window is None and scaling == "stored":
+        low, high = own[0]
+        return replace(
+            pair, black=low, data_range=high - low, real_bins=own[0], synthetic_bins=own[1]
+        )
+    chosen = own if window is None else [window, window]
+    return replace(
+        pair,
+        real=_to_unit(pair.real, chosen[0]),
+        synthetic=_to_unit(pair.synthetic, chosen[1]),
+    )
+
+
+def _ends(voxels: NDArray[Any], file: str) -> tuple[Any, Any]:
+    low, high = voxels.min(), voxels.max()
+    if low == high:
+        raise UserError(f"{file}: every voxel of this real volume is {low:g}; leave it out")
+    return low, high
+
+
+def _to_unit(voxels: NDArray[Any], ends: Range) -> NDArray[np.float64]:
+    low, high = ends
+    scaled = (voxels.astype(np.float64) - low) / (high - low if high > low else 1.0)
+    return np.asarray(np.clip(scaled, 0, 1))
+
+
+def _labels(
+    real: VolumeFiles, synthetic: VolumeFiles, names: tuple[str, str], like: Volume
+) -> NDArray[np.int64] | None:
+    """The real image's label map, else the one that the synthetic image was made from."""
+    path = real.labels.get(names[0]) or synthetic.labels.get(names[1])
+    if path is None:
+        return None
+    labels = read_integers(path, like=like)
+    if not labels.any():
+        raise UserError(f"{path}: every label is 0; give a label map with tissue, or none")
+    return labels
+
+
+def _mask(real: VolumeFiles, name: str, like: Volume) -> Mask | None:
+    path = real.masks.get(name)
+    if path is None:
+        return None
+    mask = np.asarray(read_integers(path, like=like) != 0)
+    if not mask.any():
+        raise UserError(f"{path}: the mask is empty; give one that holds the brain, or none")
+    return mask
