@@ -99,7 +99,7 @@ def _measure(
         "patterns": lambda: patterns(limited, design, options),
         "intensity": lambda: intensity(limited, design),
         "diversity": lambda: diversity(limited),
-        "copying": lambda: copying(samples),
+        "copying": lambda: copying(samples, limited, spaces),
         "full-reference": lambda: full_reference(limited, design, pairing=pairing),
     }
     parts = [feature_maps(limited, spaces)]

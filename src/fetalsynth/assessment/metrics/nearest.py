@@ -19,7 +19,9 @@ Least number of images
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,15 +58,36 @@ def nearest(
     counts. Subjects are integers; with ``query_subjects`` a query never meets its own subject,
     which makes a leave-one-out comparison inside one set.
     """
-    parts = [
-        _nearest_block(
-            [variant[start : start + _ROWS_AT_ONCE] for variant in queries],
-            references,
-            reference_subjects,
-            None if query_subjects is None else query_subjects[start : start + _ROWS_AT_ONCE],
-        )
-        for start in range(0, len(queries[0]), _ROWS_AT_ONCE)
-    ]
+    return _in_blocks(queries, [references], reference_subjects, query_subjects)
+
+
+def nearest_variant(
+    *,
+    queries: Matrix | NDArray[np.float32],
+    references: Sequence[Matrix] | Sequence[NDArray[np.float32]],
+    reference_subjects: NDArray[np.int64],
+    query_subjects: NDArray[np.int64] | None = None,
+) -> Neighbours:
+    """Like :func:`nearest`, with variants (for instance rotations) of the references (M, D)."""
+    return _in_blocks([queries], references, reference_subjects, query_subjects)
+
+
+def _in_blocks(
+    queries: Sequence[NDArray[Any]],
+    references: Sequence[NDArray[Any]],
+    reference_subjects: NDArray[np.int64],
+    query_subjects: NDArray[np.int64] | None,
+) -> Neighbours:
+    parts = []
+    for start in range(0, len(queries[0]), _ROWS_AT_ONCE):
+        part = slice(start, start + _ROWS_AT_ONCE)
+        squared = _squared(queries[0][part], references[0])
+        for number, variant in enumerate(queries):
+            for other in references[number == 0 :]:
+                np.minimum(squared, _squared(variant[part], other), out=squared)
+        if query_subjects is not None:
+            squared[query_subjects[part, None] == reference_subjects] = np.inf
+        parts.append(_neighbours(squared, reference_subjects))
     return Neighbours(
         distance=np.concatenate([part.distance for part in parts]),
         index=np.concatenate([part.index for part in parts]),
@@ -72,21 +95,13 @@ def nearest(
     )
 
 
-def _nearest_block(
-    queries: list[Matrix],
-    references: Matrix,
-    reference_subjects: NDArray[np.int64],
-    query_subjects: NDArray[np.int64] | None,
-) -> Neighbours:
-    squared = np.min([_squared(variant, references) for variant in queries], axis=0)
-    if query_subjects is not None:
-        squared[query_subjects[:, None] == reference_subjects] = np.inf
+def _neighbours(squared: Matrix, reference_subjects: NDArray[np.int64]) -> Neighbours:
     index = squared.argmin(1)
     rows = np.arange(len(squared))
-    distance = np.sqrt(squared[rows, index])
+    distance = np.sqrt(squared[rows, index], dtype=np.float64)
     squared[reference_subjects[index][:, None] == reference_subjects] = np.inf
     count = min(NEIGHBOURS, squared.shape[1])
-    others = np.sqrt(np.partition(squared, count - 1, axis=1)[:, :count])
+    others = np.sqrt(np.partition(squared, count - 1, axis=1)[:, :count], dtype=np.float64)
     return Neighbours(distance=distance, index=index, isolation=_isolation(distance, others))
 
 
