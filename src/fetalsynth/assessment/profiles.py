@@ -66,8 +66,8 @@ _CODES = (
 _ADDED = "Not in the study of 2022; it is here because the warnings rest on it."
 _FULL = (
     "The study of 2022 took the whole volume, of which most is empty: painting every tissue with "
-    "its mean grey value already scores nearly as high (the floor shown beside it). It names "
-    "neither the window nor the range of its SSIM."
+    "its mean grey value already scores nearly as high. It names neither the window nor the range "
+    "of its SSIM."
 )
 
 PROFILES: dict[ProfileName, Profile] = {

@@ -31,6 +31,7 @@ from fetalsynth.assessment.metrics.nearest import (
 )
 from fetalsynth.assessment.metrics.variants import plain_rows, variant_rows
 from fetalsynth.assessment.parts import copying_measures as measures
+from fetalsynth.assessment.parts.nearest_table import nearest_table
 from fetalsynth.assessment.parts.part import Part
 from fetalsynth.assessment.samples import Samples
 from fetalsynth.assessment.spaces import Space
@@ -69,9 +70,12 @@ def copying(samples: Samples, limited: Samples, spaces: tuple[Space, ...]) -> Pa
         )
     }
     pairs = _closest(samples, role, search.synthetic, relative)
+    tables = nearest_table(
+        samples=samples, role=role, synthetic=search.synthetic, held_out=search.held_out
+    )
     why = _unfit(role, len(search.held_out.distance))
     if why is not None:
-        return Part(metrics=metrics, unjudged={"copying": why}, closest_pairs=pairs)
+        return Part(metrics=metrics, unjudged={"copying": why}, closest_pairs=pairs, tables=tables)
     exact = _exact_copies(samples, search.synthetic.index)
     screens = {"": screened(synthetic=search.synthetic, held_out=search.held_out)}
     for space in spaces:
@@ -83,7 +87,7 @@ def copying(samples: Samples, limited: Samples, spaces: tuple[Space, ...]) -> Pa
     metrics |= measures.summaries(
         search.synthetic, search.held_out, own=search.own, samples=samples
     )
-    return Part(metrics=metrics, alarms=_alarms(screens, exact), closest_pairs=pairs)
+    return Part(metrics=metrics, alarms=_alarms(screens, exact), closest_pairs=pairs, tables=tables)
 
 
 def _unfit(role: str, held_out: int) -> str | None:
