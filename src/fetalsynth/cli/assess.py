@@ -47,6 +47,8 @@ class Assess:
     """Compare each synthetic image or NIfTI volume with the real one of its subject or name."""
     scaling: Literal["stored", "min-max"] = "stored"
     """Grey values of paired volumes: as stored, or each from its own range to 0 … 1."""
+    profile: Literal["small-n", "paper-ultrasound", "paper-mri"] = "small-n"
+    """Which measures: all, or those of a published study with its definitions and caveats."""
 
 
 def run(arguments: list[str]) -> int:
@@ -80,8 +82,10 @@ def assess(wanted: Assess) -> None:
         raise UserError(f"--scaling {wanted.scaling} is for volumes under --paired; leave it out")
 
     from fetalsynth.artifacts.building import building, is_done
+    from fetalsynth.assessment.profiles import for_sets
     from fetalsynth.assessment.roles import assign_roles
 
+    for_sets(wanted.profile, pairing=wanted.pairing)
     roles = assign_roles(real=wanted.real, synthetic=wanted.synthetic, train=wanted.train)
     images = _load(wanted, roles)
     manifest = _manifest(wanted, roles, images)
@@ -127,6 +131,7 @@ def _manifest(wanted: Assess, roles: Roles, images: Loaded) -> Manifest:
             "resizing": wanted.resizing,
             "window": wanted.window,
             "exclude_outside_fan": wanted.exclude_outside_fan,
+            "profile": wanted.profile,
         },
         synthetic=False,
         seed=wanted.seed,
@@ -159,6 +164,7 @@ def _write(
         inception_weights=wanted.inception_weights,
         pairing=wanted.pairing,
         resizing=wanted.resizing,
+        profile=wanted.profile,
     )
     scores = write_assessment(folder, scores=annotated(scores, roles), **sets)
     statistics = wanted.synthetic / TRAINING_STATISTICS
@@ -185,5 +191,7 @@ def verdict(scores: Scores) -> str:
     lines = [f"alarm {alarm.name}: {alarm.reason}" for alarm in scores.alarms]
     if not lines:
         lines = ["no alarm (which proves nothing by itself; the report says what was tested)"]
-    lines += [f"not judged {name}: {reason}" for name, reason in scores.unjudged.items()]
+    for reason in dict.fromkeys(scores.unjudged.values()):
+        names = [name for name, why in scores.unjudged.items() if why == reason]
+        lines.append(f"not judged {', '.join(names)}: {reason}")
     return "\n".join(lines)

@@ -23,9 +23,11 @@ def assess_paired(wanted: Assess) -> None:
     from fetalsynth.artifacts.building import building, is_done
     from fetalsynth.assessment.paired.opening import open_pairs
     from fetalsynth.assessment.paired.writing import assess_pairs
+    from fetalsynth.assessment.profiles import for_pairs
     from fetalsynth.cli.assess import verdict
     from fetalsynth.reports.assessment import write_report
 
+    for_pairs(wanted.profile)
     splits = _held_out(wanted.real)
     pairs = open_pairs(
         real=wanted.real,
@@ -39,7 +41,7 @@ def assess_paired(wanted: Assess) -> None:
         print(f"already done: {wanted.out} (read {wanted.out / 'report.html'})")
         return
     with building(wanted.out, manifest) as folder:
-        scores = assess_pairs(folder, pairs=pairs, seed=wanted.seed)
+        scores = assess_pairs(folder, pairs=pairs, seed=wanted.seed, profile=wanted.profile)
         write_report(folder, manifest)
     print(f"{pairs.count} pairs\n{headline(scores)}\n{verdict(scores)}")
     print(f"report: {wanted.out / 'report.html'}")
@@ -49,7 +51,9 @@ def headline(scores: Scores) -> str:
     """SSIM over the whole image and over the foreground, each beside the trivial baseline."""
     lines = []
     for name in ("SSIM-full", "SSIM-mask"):
-        metric = scores.metrics[name]
+        metric = scores.metrics.get(name)
+        if metric is None:
+            continue
         lines.append(
             f"{name} {metric.value:.4f}; painting {metric.settings['baseline_paints']} scores "
             f"{metric.settings['baseline']:.4f}"
@@ -93,6 +97,7 @@ def _manifest(wanted: Assess, pairs: PairedSet, splits: Splits) -> Manifest:
             "real_splits": splits,
             "window": wanted.window,
             "scaling": wanted.scaling,
+            "profile": wanted.profile,
         },
         synthetic=False,
         seed=wanted.seed,

@@ -19,6 +19,7 @@ from fetalsynth.artifacts.scores import Scores, write_scores
 from fetalsynth.assessment.paired.pair import ImagePair, PairScores, fitting_scales, score_pair
 from fetalsynth.assessment.paired.pair_set import PairedSet
 from fetalsynth.assessment.paired.summary import summarise
+from fetalsynth.assessment.profiles import ProfileName, for_pairs, kept_pairs, with_caveats
 from fetalsynth.assessment.regions import bounding_box
 from fetalsynth.assessment.writing import METRICS, metrics_csv
 from fetalsynth.errors import UserError
@@ -31,12 +32,16 @@ _SCALE_RATIO = 2.0
 Picture = NDArray[np.uint8]
 
 
-def assess_pairs(folder: Path, *, pairs: PairedSet, seed: int = 0) -> Scores:
+def assess_pairs(
+    folder: Path, *, pairs: PairedSet, seed: int = 0, profile: ProfileName = "small-n"
+) -> Scores:
     """Score every pair and write scores.json, metrics.csv, pairs.csv and pictures into ``folder``.
 
-    Definitions are in docs/metrics.md. ``seed`` picks the pairs that are shown. Raises UserError
-    for pairs that cannot be compared, naming the file, and for a full disk.
+    Definitions are in docs/metrics.md. ``seed`` picks the pairs that are shown; ``profile`` the
+    metrics that are kept (pairs.csv has all). Raises UserError for pairs that cannot be compared,
+    naming the file, for a profile of whole sets and for a full disk.
     """
+    for_pairs(profile)
     scales = fitting_scales(pairs.least_size)
     chosen = numpy_rng(seed=seed, stream="assess/pairs").permutation(pairs.count)[:GRID]
     scored: list[PairScores] = []
@@ -47,7 +52,7 @@ def assess_pairs(folder: Path, *, pairs: PairedSet, seed: int = 0) -> Scores:
             scored.append(_score(pair, pairs, scales))
             if number in chosen:
                 shown[number] = _views(pair)
-    scores = _scores(pairs, scored, scales)
+    scores = _scores(pairs, scored, scales, profile)
     pictures = _write_pictures(folder, list(shown.values()))
     whole = scores.model_copy(update={"pictures": pictures})
     write_text(folder / METRICS, metrics_csv(whole.metrics))
@@ -64,7 +69,9 @@ def _score(pair: ImagePair, pairs: PairedSet, scales: int) -> PairScores:
         raise UserError(f"{place}: {error}; leave this pair out") from error
 
 
-def _scores(pairs: PairedSet, scored: Sequence[PairScores], scales: int) -> Scores:
+def _scores(
+    pairs: PairedSet, scored: Sequence[PairScores], scales: int, profile: ProfileName
+) -> Scores:
     found = summarise(scored, settings=pairs.settings)
     metrics = dict(found.metrics)
     if "MS-SSIM-full" in metrics:
@@ -88,7 +95,14 @@ def _scores(pairs: PairedSet, scored: Sequence[PairScores], scales: int) -> Scor
             strict=True,
         )
     }
-    return Scores(metrics=metrics, inputs=inputs, alarms=found.alarms, unjudged=found.unjudged)
+    chosen = for_pairs(profile)
+    return Scores(
+        metrics=with_caveats(kept_pairs(metrics, chosen), chosen),
+        inputs=inputs,
+        alarms=found.alarms,
+        unjudged=found.unjudged,
+        profile=profile,
+    )
 
 
 def scale_note(scored: Sequence[PairScores]) -> str:
