@@ -25,3 +25,12 @@ def inception_weights() -> Path:
     if not path.is_file():
         pytest.skip("Inception weights are not beside this checkout")
     return path
+
+
+@pytest.fixture(scope="session")
+def spina_bifida_atlas() -> Path:
+    """The spina bifida atlas (Zenodo 5524312), where it lies beside the checkout."""
+    folder = REAL_DATA / "spina_bifida_atlas"
+    if not folder.is_dir():
+        pytest.skip("the spina bifida atlas (Zenodo 5524312) is not beside this checkout")
+    return folder

@@ -6,8 +6,9 @@ Formula
 Use
     It is scored against the real image like a synthetic one. It is made from the real image
     itself, so no generator has the same knowledge; but it holds no detail whatever, and a score
-    that it reaches too is no evidence of any. A 21-week brain painted so reaches SSIM 0.98 and
-    correlation 0.98 over a whole volume, and 0.7 and 0.6 within the brain.
+    that it reaches too is no evidence of any. The 21-week brain of the spina bifida atlas (Zenodo
+    5524312), cut out by its mask and painted so, reaches SSIM 0.989 and correlation 0.987 over the
+    whole volume, and 0.67 and 0.73 within the brain.
 """
 
 from __future__ import annotations
