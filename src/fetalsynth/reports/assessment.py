@@ -13,11 +13,13 @@ from fetalsynth.artifacts.model import read_statistics
 from fetalsynth.artifacts.scores import Pair, Scores, read_scores
 from fetalsynth.errors import UserError
 from fetalsynth.reports.curves import Curve, not_finite, training_curves
+from fetalsynth.reports.evidence import evidence
 from fetalsynth.reports.lineage import Lineage, model_name, story, trace, training_table
 from fetalsynth.reports.metric_table import metric_rows
 from fetalsynth.reports.page import Picture, embed, render
 from fetalsynth.reports.plots import strip_axis
 from fetalsynth.reports.provenance import flat, records
+from fetalsynth.reports.scorecard import scorecard
 from fetalsynth.reports.verdict import judge
 from fetalsynth.reports.wording import number, plural, readable_time
 
@@ -71,6 +73,8 @@ def write_report(folder: Path, manifest: Manifest) -> Path:
     context = {
         "subject": named or _folder_name(scores) or "images of unknown origin",
         "verdict": judge(scores),
+        "cards": scorecard(scores),
+        "profile": scores.profile,
         "story": story(lineage),
         "training_table": training_table(lineage),
         "compared": _compared(scores),
@@ -79,6 +83,7 @@ def write_report(folder: Path, manifest: Manifest) -> Path:
         "pairs": [_neighbours(folder, pair) for pair in scores.closest_pairs],
         "metrics": metric_rows(scores.metrics),
         "strip_axis": strip_axis(),
+        "evidence": evidence(folder),
         "training": _training(folder, lineage),
         "record": records(manifest),
         "licences": manifest.licences,

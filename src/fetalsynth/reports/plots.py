@@ -101,6 +101,7 @@ def line_chart(
     x_label: str,
     y_label: str,
     description: str,
+    logarithmic: bool = False,
 ) -> Markup:
     """SVG line chart; ``name`` (letters and dashes) keeps its ids apart from other charts'.
 
@@ -129,6 +130,8 @@ def line_chart(
                 linewidth=1.5,
                 label=_plain(label),
             )
+        if logarithmic:
+            axes.set_yscale("log")
         axes.set_xlabel(_plain(x_label))
         axes.set_ylabel(_plain(y_label))
         axes.grid(color="#0000f1", linewidth=0.6)
