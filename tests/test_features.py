@@ -11,14 +11,9 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from torch.nn import functional as F
 
-from fetalsynth.assessment.features.extractors import EXTRACTORS, Options
-from fetalsynth.assessment.features.inception import (
-    BATCH,
-    expected_shapes,
-    forward,
-    inception_features,
-    load_weights,
-)
+from fetalsynth.assessment.features.extractors import EXTRACTORS, Options, chosen
+from fetalsynth.assessment.features.inception import BATCH, Network, inception_features
+from fetalsynth.assessment.features.inception_weights import folded_shapes, load_weights
 from fetalsynth.assessment.features.lbp import lbp_features
 from fetalsynth.assessment.features.policy import resize_clean, resize_legacy, to_grey8
 from fetalsynth.assessment.metrics.frechet import frechet_distance
@@ -74,7 +69,7 @@ def fake_weights() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
     return {
         name: (rng.standard_normal(shape) / np.sqrt(np.prod(shape[1:]) or 1)).astype(np.float32)
-        for name, shape in expected_shapes().items()
+        for name, shape in folded_shapes().items()
     }
 
 
@@ -82,7 +77,7 @@ def test_only_the_right_file_of_weights_is_taken(tmp_path: Path) -> None:
     arrays = fake_weights()
     path = tmp_path / "weights.npz"
     np.savez(path, **arrays)
-    assert set(load_weights(path)) == set(expected_shapes())
+    assert set(load_weights(path).tensors) == set(folded_shapes())
     np.savez(path, **{**arrays, "fc.weight": np.zeros(3)})
     with pytest.raises(UserError, match=r"weights\.npz.*fc\.weight"):
         load_weights(path)
@@ -100,8 +95,8 @@ def test_features_equal_those_of_pytorch_fid(inception_weights: Path) -> None:
     """Values from pytorch-fid 0.3.0's blocks (on torchvision 0.29's) in float64, same weights."""
     rows, columns = np.indices((299, 299))
     image = ((7 * rows + 13 * columns + rows * columns // 50) % 256).astype(np.uint8)
-    weights = load_weights(inception_weights)
-    found = inception_features(images=image[None], weights=weights)[0]
+    network = Network(load_weights(inception_weights))
+    found = inception_features(images=image[None], network=network)[0]
     known = {133: 1.31126, 347: 0.252775, 571: 0.11976, 489: 0.078852, 231: 0.055537, 501: 0.041337}
     assert found[list(known)] == pytest.approx(list(known.values()), abs=2e-6)
     assert found.sum() == pytest.approx(26.5517417, rel=1e-5)
@@ -113,25 +108,25 @@ def test_network_gives_maps_of_17_by_17_without_negative_values(tmp_path: Path) 
     path = tmp_path / "weights.npz"
     np.savez(path, **fake_weights())
     with torch.inference_mode():
-        maps = forward(torch.zeros(1, 3, 299, 299), load_weights(path))
+        maps = Network(load_weights(path)).maps(torch.zeros(1, 3, 299, 299))
     assert maps.shape == (1, 768, 17, 17)
     assert (maps >= 0).all()
 
 
 def test_weights_file_of_the_standard_network_is_complete(inception_weights: Path) -> None:
-    weights = load_weights(inception_weights)
+    weights = load_weights(inception_weights).tensors
     convolutions_of_inception_v3, in_the_last_three_blocks = 94, 6 + 9 + 9
     assert len(weights) == 2 * (convolutions_of_inception_v3 - in_the_last_three_blocks)
     assert all(torch.isfinite(tensor).all() for tensor in weights.values())
 
 
 def test_inception_features_do_not_depend_on_their_neighbours(inception_weights: Path) -> None:
-    weights = load_weights(inception_weights)
+    network = Network(load_weights(inception_weights))
     images = noise(BATCH + 3)
-    together = inception_features(images=images, weights=weights)
-    alone = inception_features(images=images[-2:], weights=weights)
+    together = inception_features(images=images, network=network)
+    alone = inception_features(images=images[-2:], network=network)
     assert together.shape == (BATCH + 3, 768)
-    assert np.abs(together[-2:] - alone).max() < 1e-4 * np.abs(alone).max()
+    assert np.array_equal(together[-2:], alone)
 
 
 def hc18(folder: Path, n: int) -> np.ndarray:
@@ -145,13 +140,13 @@ def test_distance_orders_real_blurred_and_noisy_heads(
     hc18_folder: Path, inception_weights: Path
 ) -> None:
     real = hc18(hc18_folder, 80)
-    weights = load_weights(inception_weights)
+    network = Network(load_weights(inception_weights))
     first, second = real[::2], real[1::2]
     blurred = np.stack([gaussian_filter(x, 1.5) for x in second])
     grain = np.random.default_rng(0).normal(0, 20, second.shape)
     noisy = np.clip(second + grain, 0, 255).astype(np.uint8)
     features = [
-        inception_features(images=images, weights=weights)
+        inception_features(images=images, network=network)
         for images in (first, second, blurred, noisy)
     ]
     floor, of_blur, of_noise = (
@@ -165,11 +160,12 @@ def test_distance_orders_real_blurred_and_noisy_heads(
 def test_every_extractor_keeps_its_word(inception_weights: Path) -> None:
     images = {"real": noise(3, side=32), "synthetic": noise(2, side=32, seed=1)}
     options = Options(inception_weights=inception_weights)
-    for name, extractor in EXTRACTORS.items():
-        assert extractor.available(options)
+    assert list(chosen(options)) == ["LBP256", "Inception768"]
+    for name, extractor in chosen(options).items():
         assert name.endswith(str(extractor.dimensions))
         found = extractor.extract(images, options)
         shapes = {role: features.shape for role, features in found.items()}
         assert shapes == {"real": (3, extractor.dimensions), "synthetic": (2, extractor.dimensions)}
         assert extractor.settings(options)["features"]
+        assert extractor.frechet(options) is None
     assert [n for n, e in EXTRACTORS.items() if e.available(Options())] == ["LBP256"]

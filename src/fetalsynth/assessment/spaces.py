@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fetalsynth.assessment.features.extractors import EXTRACTORS, Extractor, Options
+from fetalsynth.assessment.features.extractors import Extractor, Options, chosen
 from fetalsynth.assessment.samples import ROLES, Samples
 
 
@@ -16,12 +16,14 @@ from fetalsynth.assessment.samples import ROLES, Samples
 class Space:
     """Features (T, D) of the images of all roles, pooled in the order of ``ROLES``.
 
-    ``name`` is that of the extractor; ``settings`` what every result from it must record.
+    ``name`` is that of the extractor, ``settings`` what every result from it must record, and
+    ``frechet`` what a Fréchet distance in the space is called, None for FD-⟨name⟩.
     """
 
     name: str
     pooled: NDArray[np.float64]
     settings: dict[str, Any]
+    frechet: str | None = None
 
 
 def feature_spaces(samples: Samples, options: Options) -> tuple[Space, ...]:
@@ -31,9 +33,9 @@ def feature_spaces(samples: Samples, options: Options) -> tuple[Space, ...]:
             name=name,
             pooled=_pooled(extractor, samples, options),
             settings=extractor.settings(options),
+            frechet=extractor.frechet(options),
         )
-        for name, extractor in EXTRACTORS.items()
-        if extractor.available(options)
+        for name, extractor in chosen(options).items()
     )
 
 

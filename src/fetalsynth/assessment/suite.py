@@ -45,6 +45,8 @@ def assess_images(
     synthetic: ImageSet,
     train: ImageSet | None = None,
     inception_weights: Path | None = None,
+    feature_models: tuple[Path, ...] = (),
+    cache: Path | None = None,
     seed: int = 0,
     pairing: Pairing = "all-pairs",
     resizing: str = "clean",
@@ -58,7 +60,9 @@ def assess_images(
     ``real`` should be images that the generator did not see; ``train`` those that it did, for the
     copying screen and the floors. Images are used as 8-bit grey, ``window`` being the range of
     stored values that becomes 0 … 255. Distances use at most ``most_images`` images of each role,
-    drawn at random; the copying screen uses all. The same arguments give the same scores.
+    drawn at random; the copying screen uses all. ``feature_models`` are further networks
+    (TorchScript or ONNX) and ``cache`` is a folder that keeps features for other runs. The same
+    arguments give the same scores.
     Raises UserError for sets that cannot be compared, unfit weights and a profile for pairs.
     """
     chosen = for_sets(profile, pairing=pairing)
@@ -67,6 +71,8 @@ def assess_images(
         inception_weights=inception_weights,
         resizing=resizing,
         exclude_outside_fan=exclude_outside_fan,
+        models=feature_models,
+        cache=cache,
     )
     # One BLAS thread: rounding does not depend on the machine's cores, and the many small
     # decompositions ran a hundred times slower on two threads when another job held a core.
@@ -94,7 +100,7 @@ def _measure(
     design = make_design(limited)
     spaces = feature_spaces(limited, options)
     steps: dict[PartName, Callable[[], Part]] = {
-        "distances": lambda: distances(limited, design, options, spaces),
+        "distances": lambda: distances(limited, design, spaces),
         "coverage": lambda: coverage(limited, design, spaces),
         "patterns": lambda: patterns(limited, design, options),
         "intensity": lambda: intensity(limited, design),

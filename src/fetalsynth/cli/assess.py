@@ -32,7 +32,11 @@ class Assess:
     train: Path | None = None
     """What the generator saw, for the copying screen; found by itself where that is recorded."""
     inception_weights: Path | None = None
-    """Inception weights (.npz) for the distances FD-Inception768 and KID-Inception768."""
+    """Weights of Inception: pytorch-fid's .pth for FID, or a .npz of its first part (not FID)."""
+    feature_models: tuple[Path, ...] = ()
+    """More networks to take features with: TorchScript or ONNX files, each with a .json beside."""
+    cache: Path | None = None
+    """Folder that keeps features, so that the next run on the same images needs no network."""
     seed: int = 0
     """Names every random draw."""
     pairing: Literal["all-pairs", "nearest", "random"] = "all-pairs"
@@ -59,7 +63,7 @@ def run(arguments: list[str]) -> int:
 
 @dataclass(frozen=True)
 class Loaded:
-    """The images of every role and the file of weights as an input."""
+    """The images of every role and the files of weights as inputs."""
 
     real: ImageSet
     synthetic: ImageSet
@@ -103,6 +107,7 @@ def assess(wanted: Assess) -> None:
 def _load(wanted: Assess, roles: Roles) -> Loaded:
     from fetalsynth.artifacts.digest import digest_file
     from fetalsynth.artifacts.manifest import Input
+    from fetalsynth.assessment.features.local_model import open_local_model
     from fetalsynth.datasets.loading import load_images
 
     real = load_images(wanted.real, role="real", splits=roles.real_splits, channels=1)
@@ -110,12 +115,14 @@ def _load(wanted: Assess, roles: Roles) -> Loaded:
     train = None
     if roles.train is not None:
         train = load_images(roles.train, role="train", splits=roles.train_splits, channels=1)
-    weights = wanted.inception_weights
-    if weights is None:
-        return Loaded(real, synthetic, train, ())
-    digest = digest_file(weights)
-    given = Input(role="inception-weights", path=str(weights), digest=digest)
-    return Loaded(real, synthetic, train, (given,))
+    weights = []
+    if wanted.inception_weights is not None:
+        path = wanted.inception_weights
+        weights.append(Input(role="inception-weights", path=str(path), digest=digest_file(path)))
+    for path in wanted.feature_models:
+        digest = open_local_model(path).digest
+        weights.append(Input(role="feature-model", path=str(path), digest=digest))
+    return Loaded(real, synthetic, train, tuple(weights))
 
 
 def _manifest(wanted: Assess, roles: Roles, images: Loaded) -> Manifest:
@@ -147,7 +154,7 @@ def _write(
     from fetalsynth.assessment.writing import write_assessment
     from fetalsynth.reports.assessment import write_report
 
-    if wanted.inception_weights is not None:
+    if images.weights:
         from fetalsynth.cli.computing import set_threads
 
         set_threads()
@@ -162,6 +169,8 @@ def _write(
     scores = assess_images(
         **sets,
         inception_weights=wanted.inception_weights,
+        feature_models=wanted.feature_models,
+        cache=wanted.cache,
         pairing=wanted.pairing,
         resizing=wanted.resizing,
         profile=wanted.profile,

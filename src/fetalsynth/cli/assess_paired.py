@@ -65,6 +65,8 @@ def _refuse_set_options(wanted: Assess) -> None:
     given = {
         "--train": wanted.train is not None,
         "--inception-weights": wanted.inception_weights is not None,
+        "--feature-models": bool(wanted.feature_models),
+        "--cache": wanted.cache is not None,
         "--exclude-outside-fan": wanted.exclude_outside_fan,
         "--pairing": wanted.pairing != "all-pairs",
         "--resizing": wanted.resizing != "clean",

@@ -42,14 +42,18 @@ def download_hc18(
         folder = out / name.removesuffix(".zip")
         if name.endswith(".zip") and folder.is_dir():
             continue
-        path = _fetch(out, name, sha256=sha256, url=base_url + name)
+        path = fetch_file(out, name, sha256=sha256, url=base_url + name)
         if name.endswith(".zip"):
             unpack(path, folder)
             path.unlink()
     return out
 
 
-def _fetch(out: Path, name: str, *, sha256: str, url: str) -> Path:
+def fetch_file(out: Path, name: str, *, sha256: str, url: str) -> Path:
+    """Fetch ``url`` to ``out``/``name`` unless it is there and whole; goes on where it stopped.
+
+    Raises UserError where the transfer fails, the checksum differs, or another file is there.
+    """
     import pooch
 
     path = out / name

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fetalsynth.artifacts.scores import Alarm, AlarmName, Metric
-from fetalsynth.assessment.features.extractors import EXTRACTORS, Options
 from fetalsynth.assessment.floors import (
     Design,
     floor_of,
@@ -31,34 +30,31 @@ from fetalsynth.assessment.samples import Index, Samples
 from fetalsynth.assessment.spaces import Space
 from fetalsynth.randomness import numpy_rng
 
-ALARMS: dict[str, AlarmName] = {"LBP256": "texture", "Inception768": "shift"}
+ALARMS: dict[str, AlarmName] = {
+    "LBP256": "texture",
+    "Inception768": "shift",
+    "Inception2048": "shift",
+}
 _SAYS: dict[AlarmName, str] = {
     "texture": "the fine texture of the synthetic images differs from that of real ones",
     "shift": "the synthetic images differ from real ones in content or style",
 }
 
 
-def distances(
-    samples: Samples, design: Design, options: Options, spaces: tuple[Space, ...]
-) -> Part:
+def distances(samples: Samples, design: Design, spaces: tuple[Space, ...]) -> Part:
     """FD and KID in every space, and which alarms lack theirs."""
-    parts = [_judge(s.name, s.pooled, samples, design, s.settings) for s in spaces]
-    for name, extractor in EXTRACTORS.items():
-        if name in ALARMS and not extractor.available(options):
-            why = f"needs the {name} features: give {extractor.weights_option} PATH"
-            parts.append(Part(unjudged={ALARMS[name]: why}))
+    parts = [_judge(space, samples, design) for space in spaces]
+    if "shift" not in {ALARMS.get(space.name) for space in spaces}:
+        why = "needs the features of Inception: give --inception-weights PATH"
+        parts.append(Part(unjudged={"shift": why}))
     return together(parts)
 
 
-def _judge(
-    name: str,
-    pooled: NDArray[np.float64],
-    samples: Samples,
-    design: Design,
-    settings: dict[str, Any],
-) -> Part:
+def _judge(space: Space, samples: Samples, design: Design) -> Part:
+    name, pooled, settings = space.name, space.pooled, space.settings
     kid = _kernel_metric(pooled, samples, design, settings)
-    metrics = {f"KID-{name}": kid, f"FD-{name}": _frechet_metric(pooled, design, settings)}
+    frechet = _frechet_metric(pooled, design, settings)
+    metrics = {f"KID-{name}": kid, space.frechet or f"FD-{name}": frechet}
     assert kid.p_value is not None
     assert kid.floor is not None
     _, ceiling = kid.settings["floor_interval"]
