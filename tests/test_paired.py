@@ -196,7 +196,7 @@ def test_volumes_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_background_flatters_the_full_volume_and_the_baseline_shows_it(tmp_path: Path) -> None:
-    """More black around the same brains dilutes the loss over the volume, of the baseline as well."""
+    """More black around the same brains dilutes the loss over the volume, the baseline's too."""
     found = {}
     for pad in (0, 15):
         folder = tmp_path / str(pad)
