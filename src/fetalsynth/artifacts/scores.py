@@ -60,12 +60,25 @@ class Pair(_Strict):
     picture_real: str
 
 
+class Cluster(_Strict):
+    """Synthetic images that are nearly one picture.
+
+    ``distance`` is the smallest between two of them, relative to the usual distance of a real image
+    to its nearest of another subject (1 = usual). ``pictures`` shows the first few ``files``.
+    """
+
+    files: tuple[str, ...]
+    distance: float
+    pictures: tuple[str, ...]
+
+
 class Scores(_Strict):
     """Content of ``scores.json``.
 
     ``inputs`` maps a role ("real", "synthetic", "train") to what was read: path, digest, count,
     size. ``pictures`` maps a name to a PNG in the scores directory. ``unjudged`` lists alarms
-    that this run could not judge, with the reason. ``profile`` names the choice of measures.
+    and measures that this run could not judge, with the reason. ``duplicate_clusters`` are the
+    largest groups of nearly equal synthetic images. ``profile`` names the choice of measures.
     ``tables`` holds CSV texts by file name while the scores are made; they are written beside
     ``scores.json``, not into it.
     """
@@ -75,6 +88,7 @@ class Scores(_Strict):
     alarms: tuple[Alarm, ...] = ()
     unjudged: dict[str, str] = {}
     closest_pairs: tuple[Pair, ...] = ()
+    duplicate_clusters: tuple[Cluster, ...] = ()
     pictures: dict[str, str] = {}
     profile: str | None = None
     tables: dict[str, str] = Field(default={}, exclude=True, repr=False)

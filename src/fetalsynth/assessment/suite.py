@@ -17,8 +17,10 @@ from fetalsynth.assessment.parts.copying import copying
 from fetalsynth.assessment.parts.coverage import coverage
 from fetalsynth.assessment.parts.distances import distances
 from fetalsynth.assessment.parts.diversity import diversity
+from fetalsynth.assessment.parts.duplicates import duplicates
 from fetalsynth.assessment.parts.full_reference import full_reference
 from fetalsynth.assessment.parts.intensity import intensity
+from fetalsynth.assessment.parts.likeness import likeness
 from fetalsynth.assessment.parts.maps import feature_maps
 from fetalsynth.assessment.parts.part import Part, together
 from fetalsynth.assessment.parts.patterns import patterns
@@ -87,6 +89,7 @@ def assess_images(
         alarms=found.alarms,
         unjudged=unjudged_by(profile) | found.unjudged,
         closest_pairs=found.closest_pairs,
+        duplicate_clusters=found.duplicate_clusters,
         profile=profile,
         tables=found.tables,
     )
@@ -104,7 +107,7 @@ def _measure(
         "coverage": lambda: coverage(limited, design, spaces),
         "patterns": lambda: patterns(limited, design, options),
         "intensity": lambda: intensity(limited, design),
-        "diversity": lambda: diversity(limited),
+        "diversity": lambda: together([diversity(limited), likeness(limited), duplicates(limited)]),
         "copying": lambda: copying(samples, limited, spaces),
         "full-reference": lambda: full_reference(limited, design, pairing=pairing),
     }

@@ -35,7 +35,7 @@ def write_assessment(
     window: tuple[float, float] | None = None,
     exclude_outside_fan: bool = False,
 ) -> Scores:
-    """Write scores.json, its tables (CSV), sample grids and the closest pairs.
+    """Write scores.json, its tables (CSV), sample grids, the closest pairs and duplicates.
 
     The sets and settings are those that the scores were made with. Returns the scores as written,
     with the names of the pictures. Raises UserError where the disk is full or not writable.
@@ -46,6 +46,7 @@ def write_assessment(
         pictures[f"samples_{role}"] = f"samples_{role}.png"
         write_bytes(folder / f"samples_{role}.png", encode_png(sample_grid(samples, role)))
     _write_closest(folder, scores, samples)
+    _write_duplicates(folder, scores, samples)
     whole = scores.model_copy(update={"pictures": pictures})
     write_text(folder / METRICS, metrics_csv(whole.metrics))
     options = Options(exclude_outside_fan=exclude_outside_fan)
@@ -78,6 +79,16 @@ def _write_closest(folder: Path, scores: Scores, samples: Samples) -> None:
         theirs = samples.images[role][places[role][pair.real_file]]
         write_bytes(folder / pair.picture_synthetic, encode_png(ours))
         write_bytes(folder / pair.picture_real, encode_png(theirs))
+
+
+def _write_duplicates(folder: Path, scores: Scores, samples: Samples) -> None:
+    places = {file: place for place, file in enumerate(samples.files["synthetic"])}
+    if scores.duplicate_clusters:
+        with explaining(folder):
+            (folder / "duplicates").mkdir(exist_ok=True)
+    for cluster in scores.duplicate_clusters:
+        for file, picture in zip(cluster.files, cluster.pictures, strict=False):
+            write_bytes(folder / picture, encode_png(samples.images["synthetic"][places[file]]))
 
 
 def metrics_csv(metrics: dict[str, Metric]) -> str:

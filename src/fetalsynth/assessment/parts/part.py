@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from fetalsynth.artifacts.scores import Alarm, Metric, Pair
+from fetalsynth.artifacts.scores import Alarm, Cluster, Metric, Pair
 
 PERMUTATIONS = 999
 ALPHA = 0.01
@@ -22,6 +22,7 @@ class Part:
     alarms: tuple[Alarm, ...] = ()
     unjudged: dict[str, str] = field(default_factory=dict)
     closest_pairs: tuple[Pair, ...] = ()
+    duplicate_clusters: tuple[Cluster, ...] = ()
     tables: dict[str, str] = field(default_factory=dict)
 
 
@@ -33,5 +34,6 @@ def together(parts: Iterable[Part]) -> Part:
         alarms=tuple(alarm for part in parts for alarm in part.alarms),
         unjudged={name: why for part in parts for name, why in part.unjudged.items()},
         closest_pairs=tuple(pair for part in parts for pair in part.closest_pairs),
+        duplicate_clusters=tuple(one for part in parts for one in part.duplicate_clusters),
         tables={name: text for part in parts for name, text in part.tables.items()},
     )
