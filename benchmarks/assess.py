@@ -170,7 +170,7 @@ def phantoms(count: int, *, stream: str) -> np.ndarray:
         sample_params(numpy_rng(seed=0, stream=f"benchmark/{stream}", counter=number))
         for number in range(count)
     ]
-    return np.stack([np.asarray(simulate(params, size=64).image) for params in drawn])
+    return np.stack([simulate(params, size=64).pixels for params in drawn])
 
 
 PARTS: dict[str, Callable[[int], None]] = {

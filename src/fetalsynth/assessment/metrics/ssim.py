@@ -26,13 +26,17 @@ Least number of images
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 from numpy.typing import NDArray
 
 from fetalsynth.assessment.metrics.windows import Array, Window, radius, windowed_means
 
 K1, K2 = 0.01, 0.03
-_ELEMENTS_AT_ONCE = 1 << 16
+# Blocks that stay in a processor's second cache; whole planes took half as long again.
+_PIXELS_AT_ONCE = 1 << 16
+_STEPS = {2: (64,), 3: (8, 32)}
 
 
 def ssim(
@@ -79,18 +83,15 @@ def ssim_maps(
     Without ``luminance`` the first factor is left out (the contrast-structure term of MS-SSIM).
     """
     _check(first, second, data_range=data_range, window=window)
-    reach = radius(window)
+    margin = 2 * radius(window)
     count, *sizes = first.shape
-    maps = np.empty((count, *(size - 2 * reach for size in sizes)))
-    share = first[0, 0].size
-    images = max(1, _ELEMENTS_AT_ONCE // (share * sizes[0]))
-    rows = sizes[0] if images > 1 else max(4, _ELEMENTS_AT_ONCE // share - 2 * reach)
-    for start in range(0, count, images):
-        for top in range(0, maps.shape[1], rows):
-            part = slice(start, start + images), slice(top, top + rows + 2 * reach)
-            maps[start : start + images, top : top + rows] = _map(
-                first[part], second[part], data_range, window, luminance
-            )
+    maps = np.empty((count, *(size - margin for size in sizes)))
+    images = 1 if len(sizes) == 3 else max(1, _PIXELS_AT_ONCE // (sizes[0] * sizes[1]))
+    steps = (images, *_STEPS[len(sizes)])
+    for corner in product(*(range(0, n, step) for n, step in zip(maps.shape, steps, strict=False))):
+        inside = tuple(slice(at, at + step) for at, step in zip(corner, steps, strict=True))
+        around = (inside[0], *(slice(part.start, part.stop + margin) for part in inside[1:]))
+        maps[inside] = _map(first[around], second[around], data_range, window, luminance)
     return maps
 
 
@@ -104,12 +105,12 @@ def _map(
     """The map of a block that fits into the processor's cache."""
     axes = first.ndim - 1
     fields = np.empty((4, *first.shape))
-    x, y, squares, product = fields
+    x, y, squares, joint = fields
     x[...], y[...] = first, second
     np.multiply(x, x, out=squares)
     squares += y * y
-    np.multiply(x, y, out=product)
-    mean_x, mean_y, squares, product = windowed_means(fields, window=window, axes=axes)
+    np.multiply(x, y, out=joint)
+    mean_x, mean_y, squares, joint = windowed_means(fields, window=window, axes=axes)
     pixels = (2 * radius(window) + 1) ** axes
     unbiased = 1.0 if window == "gaussian" else pixels / (pixels - 1)
     c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
@@ -117,7 +118,7 @@ def _map(
     mean_x *= mean_x
     mean_y *= mean_y
     power = np.add(mean_x, mean_y, out=mean_x)
-    covariance, variances = np.subtract(product, means, out=product), squares
+    covariance, variances = np.subtract(joint, means, out=joint), squares
     variances -= power
     covariance *= 2 * unbiased
     variances *= unbiased
