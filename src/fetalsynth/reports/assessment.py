@@ -10,7 +10,7 @@ from typing import Any
 from fetalsynth.artifacts.files import write_text
 from fetalsynth.artifacts.manifest import Manifest
 from fetalsynth.artifacts.model import read_statistics
-from fetalsynth.artifacts.scores import Pair, Scores, read_scores
+from fetalsynth.artifacts.scores import Cluster, Pair, Scores, read_scores
 from fetalsynth.errors import UserError
 from fetalsynth.reports.curves import Curve, not_finite, training_curves
 from fetalsynth.reports.evidence import evidence
@@ -51,6 +51,16 @@ class Neighbours:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Repeats:
+    """Synthetic images that are nearly one picture: how many, how near, and the first few."""
+
+    pictures: tuple[Picture, ...]
+    files: tuple[str, ...]
+    distance: str
+    exact: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Training:
     """Curves, what went wrong while training, and why there is nothing to show."""
 
@@ -81,6 +91,7 @@ def write_report(folder: Path, manifest: Manifest) -> Path:
         "samples": samples,
         "others": others,
         "pairs": [_neighbours(folder, pair) for pair in scores.closest_pairs],
+        "repeats": [_repeats(folder, cluster) for cluster in scores.duplicate_clusters],
         "metrics": metric_rows(scores.metrics),
         "strip_axis": strip_axis(),
         "evidence": evidence(folder),
@@ -139,6 +150,15 @@ def _neighbours(folder: Path, pair: Pair) -> Neighbours:
         real_file=pair.real_file,
         distance=number(pair.distance),
         exact=repr(pair.distance),
+    )
+
+
+def _repeats(folder: Path, cluster: Cluster) -> Repeats:
+    return Repeats(
+        pictures=tuple(embed(folder, file) for file in cluster.pictures),
+        files=cluster.files,
+        distance=number(cluster.distance),
+        exact=repr(cluster.distance),
     )
 
 

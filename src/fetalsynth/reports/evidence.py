@@ -61,7 +61,10 @@ def evidence(folder: Path) -> Evidence:
 
 def _read(path: Path) -> list[Row]:
     with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+        rows = list(csv.DictReader(file))
+    if not rows:
+        raise ValueError("no rows")
+    return rows
 
 
 def _number(row: Row, name: str) -> float:
@@ -114,7 +117,7 @@ def _map(space: str, rows: list[Row], explained: dict[tuple[str, str], float]) -
 
 def _axis(axis: int, share: float | None) -> str:
     name = ("first", "second")[axis - 1]
-    part = "" if share is None else f" ({100 * share:.0f} % of the variance of real images)"
+    part = "" if share is None else f", {100 * share:.0f} % of real variance"
     return f"{name} direction{part}"
 
 
@@ -163,7 +166,7 @@ def _spectra(folder: Path, rows: list[Row]) -> list[Plot]:
             chart=line_chart(
                 name="spectrum",
                 x=[float(rank) for rank in range(1, len(ordered) + 1)],
-                series={"synthetic": series["synthetic"], "real": series["real"]},
+                series=series,
                 x_label="256 local patterns, commonest in real images first",
                 y_label="pixels per image",
                 description="Mean count of each local binary pattern, real and synthetic",

@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 Point = tuple[float, float]
 MOST_POINTS = 400
 _WIDTH, _HEIGHT, _MARGIN, _KEY = 460, 300, 14, 22
-_COLOURS = ("--series-1", "--series-2", "--series-6")
+_COLOURS = ("--series-6", "--series-1", "--series-2")
 
 
 def scatter(
@@ -21,15 +21,17 @@ def scatter(
 ) -> Markup:
     """SVG of the points of up to three sets, drawn over each other in the order given.
 
+    The last two have the colours of the first two lines of a line chart.
+
     Both axes have one scale. At most 400 points of each set are drawn, evenly taken from the
     record.
     """
     shown = {label: _thinned(points) for label, points in series.items()}
     every = [point for points in shown.values() for point in points]
-    place = _placing(every)
+    place = _Placing(every)
     dots = [
         f'<path class="dots" style="stroke:var({colour})" d="{_dots(points, place)}"/>'
-        for colour, points in zip(_COLOURS, shown.values(), strict=False)
+        for colour, points in zip(_colours(shown), shown.values(), strict=True)
     ]
     frame = (
         f'<rect class="frame" x="1" y="{_KEY}" width="{_WIDTH - 2}" height="{_HEIGHT - _KEY - 22}" '
@@ -37,12 +39,18 @@ def scatter(
     )
     labels = (
         f'<text x="{_WIDTH / 2}" y="{_HEIGHT - 5}" text-anchor="middle">{escape(x_label)} →</text>'
-        f'<text x="8" y="{_KEY + 14}">↑ {escape(y_label)}</text>'
+        f'<text x="{_WIDTH - 3}" y="14" text-anchor="end">↑ {escape(y_label)}</text>'
     )
     return Markup(
         f'<svg class="chart map" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">'
         f"<title>{escape(description)}</title>{frame}{''.join(dots)}{labels}{_key(shown)}</svg>"
     )
+
+
+def _colours(shown: Mapping[str, Sequence[Point]]) -> tuple[str, ...]:
+    if len(shown) > len(_COLOURS):
+        raise ValueError(f"a map shows at most {len(_COLOURS)} sets, not {len(shown)}")
+    return _COLOURS[len(_COLOURS) - len(shown) :]
 
 
 def _thinned(points: Sequence[Point]) -> list[Point]:
@@ -71,17 +79,13 @@ class _Placing:
         return round(_WIDTH / 2 + offsets[0]), round(middle - offsets[1])
 
 
-def _placing(points: Sequence[Point]) -> _Placing:
-    return _Placing(points)
-
-
 def _dots(points: Sequence[Point], place: _Placing) -> str:
     return "".join(f"M{x} {y}h0" for x, y in map(place, points))
 
 
 def _key(shown: Mapping[str, Sequence[Point]]) -> str:
     parts, x = [], 10
-    for colour, label in zip(_COLOURS, shown, strict=False):
+    for colour, label in zip(_colours(shown), shown, strict=True):
         parts.append(f'<path class="dots solid" style="stroke:var({colour})" d="M{x} 10h0"/>')
         parts.append(f'<text x="{x + 8}" y="14">{escape(label)}</text>')
         x += 24 + round(6.4 * len(label))
