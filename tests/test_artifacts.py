@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fetalsynth.artifacts.building import building, is_done, partial_path, record_facts
+from fetalsynth.artifacts.building import STATE, building, is_done, partial_path, record_facts
 from fetalsynth.artifacts.digest import digest_file
 from fetalsynth.artifacts.files import write_bytes
 from fetalsynth.artifacts.images import ImagesWriter, read_table
@@ -132,6 +133,60 @@ def test_two_processes_cannot_write_one_artifact_and_a_killed_one_frees_it(tmp_p
     with building(out, a_draft(), resumable=True) as folder:
         assert (folder / "begun").exists()
     assert out.exists()
+
+
+def test_killed_between_the_last_file_and_the_rename_it_only_gets_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(SystemExit),
+        building(out, a_draft()) as folder,
+    ):
+        (folder / "a.txt").write_text("a")
+        (folder / STATE).mkdir()
+        patch.setattr(Path, "rename", lambda *_: sys.exit(9))
+    assert is_done(tmp_path / "out", a_draft())
+    assert sorted(p.name for p in out.iterdir()) == ["a.txt", "fetalsynth.json"]
+    assert not partial_path(out).exists()
+
+
+def test_what_a_whole_result_would_overwrite_stays_and_so_does_the_result(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(UserError, match="move it away"), building(out, a_draft()) as folder:
+        (folder / "a.txt").write_text("a")
+        out.mkdir()
+        (out / "thesis.txt").write_text("years of work")
+    assert (out / "thesis.txt").read_text() == "years of work"
+    out.rename(tmp_path / "away")
+    assert is_done(out, a_draft())
+    assert (out / "a.txt").read_text() == "a"
+
+
+def test_a_command_that_failed_before_its_first_file_blocks_no_other(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(KeyError), building(out, a_draft(), resumable=True):
+        raise KeyError
+    with building(out, a_draft(seed=2), resumable=True):
+        pass
+    assert out.is_dir()
+
+
+def test_files_that_a_kill_cut_off_do_not_enter_the_artifact(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(KeyError), building(out, a_draft(), resumable=True) as folder:
+        (folder / ".a.txt.99.tmp").write_text("half")
+        raise KeyError
+    with building(out, a_draft(), resumable=True):
+        pass
+    assert [p.name for p in out.iterdir()] == ["fetalsynth.json"]
+
+
+def test_a_file_in_place_of_the_partial_directory_is_refused(tmp_path: Path) -> None:
+    partial_path(tmp_path / "out").write_text("years of work")
+    with pytest.raises(UserError, match="in the way"), building(tmp_path / "out", a_draft()):
+        pass
 
 
 def test_digest_covers_names_and_contents(tmp_path: Path) -> None:

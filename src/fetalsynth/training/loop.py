@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 import sys
 import time
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fetalsynth.artifacts.building import STATE
 from fetalsynth.errors import UserError
 from fetalsynth.generators.families import build
 from fetalsynth.generators.levels import from_levels
@@ -30,7 +30,6 @@ from fetalsynth.training.snapshots import write_preview, write_snapshot
 from fetalsynth.training.statistics import Callback, Log, Running
 from fetalsynth.training.stop import listening
 
-STATE = "state"
 WARN_AFTER = 5  # log steps in a row; the first few of any run look bad
 
 
@@ -211,8 +210,6 @@ def train(  # noqa: PLR0912, PLR0915 - one linear function is easier to follow h
             if stop and images_seen < total:
                 raise KeyboardInterrupt
     team.wait()
-    if team.leads:
-        shutil.rmtree(folder / STATE, ignore_errors=True)
     return {
         "images": count,
         "images_seen": images_seen,
