@@ -13,7 +13,8 @@ Input
 Ideal and chance
     A share of at most about 1 %.
 Least number of images
-    20 calibration values; with 200 of them and 800 values, p < 0.001 needs a share of 5 %.
+    20 calibration values, and many more to find few copies: among 400 images, p < 0.0008 takes 20
+    copies against 200 held-out images, 12 against 400, and 35 against 100.
 """
 
 from __future__ import annotations
@@ -37,14 +38,19 @@ class Screened:
 
 
 def screened(*, synthetic: Neighbours, held_out: Neighbours) -> Screened:
-    """Suspicious images are low in distance and in isolation; p is the larger of the two."""
+    """Suspicious images are low in distance and in isolation; p is the larger of the two.
+
+    It is taken at the threshold of the 1st percentile, which a stray held-out image cannot spoil,
+    and at the least held-out value, which finds fewer copies; the lower p counts, doubled.
+    """
     measures = (
         (synthetic.distance, held_out.distance),
         (synthetic.isolation, held_out.isolation),
     )
     low = [low_values(values=ours, calibration=theirs) for ours, theirs in measures]
-    p_values = [excess_p_value(values=ours, calibration=theirs) for ours, theirs in measures]
-    return Screened(suspicious=low[0] & low[1], p_value=max(p_values))
+    ranks = {1, _rank(len(held_out.distance), SHARE)}
+    p_values = [max(_p_value(*pair, rank) for pair in measures) for rank in ranks]
+    return Screened(suspicious=low[0] & low[1], p_value=min(1.0, len(ranks) * min(p_values)))
 
 
 def low_values(
@@ -59,11 +65,14 @@ def excess_p_value(
     *, values: NDArray[np.float64], calibration: NDArray[np.float64], share: float = SHARE
 ) -> float:
     """Chance of at least so many low values if all are draws of one continuous distribution."""
+    return _p_value(values, calibration, _rank(len(calibration), share))
+
+
+def _p_value(values: NDArray[np.float64], calibration: NDArray[np.float64], rank: int) -> float:
     from scipy import stats
 
-    n, k = len(calibration), _rank(len(calibration), share)
-    low = int(low_values(values=values, calibration=calibration, share=share).sum())
-    return float(stats.betabinom.sf(low - 1, len(values), k, n - k + 1))
+    low = int((values < np.sort(calibration)[rank - 1]).sum())
+    return float(stats.betabinom.sf(low - 1, len(values), rank, len(calibration) - rank + 1))
 
 
 def _rank(n: int, share: float) -> int:
