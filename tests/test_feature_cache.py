@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch.nn import functional as F
 from fetalsynth.artifacts.images import ImageRecord
 from fetalsynth.artifacts.manifest import Input
 from fetalsynth.assessment.features import inception
-from fetalsynth.assessment.features.cache import key_of, store, stored
+from fetalsynth.assessment.features.cache import Key, key_of, store, stored
 from fetalsynth.assessment.features.extractors import Options, chosen
 from fetalsynth.assessment.features.inception_weights import folded_shapes
 from fetalsynth.assessment.suite import assess_images
@@ -155,27 +156,28 @@ def test_a_folder_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
         store(tmp_path / "file" / "cache", key, np.ones((1, 2)))
 
 
-def write_many(folder: Path) -> None:
-    key = key_of(images=noise(2), extractor="e", policy="p")
-    for _ in range(30):
-        store(folder, key, np.arange(200_000.0).reshape(2, -1))
+WRITER = """
+import sys
+from pathlib import Path
+import numpy as np
+from fetalsynth.assessment.features.cache import Key, store
+for _ in range(20):
+    key = Key(images="i", extractor="e", policy="p")
+    store(Path(sys.argv[1]), key, np.arange(200_000.0).reshape(2, -1))
+"""
 
 
 def test_two_processes_share_a_folder(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=write_many, args=(tmp_path,)) for _ in range(2)]
-    for worker in workers:
-        worker.start()
-    key = key_of(images=noise(2), extractor="e", policy="p")
+    command = [sys.executable, "-c", WRITER, str(tmp_path)]
+    workers = [subprocess.Popen(command) for _ in range(2)]
+    key = Key(images="i", extractor="e", policy="p")
     seen = 0
-    while any(worker.is_alive() for worker in workers):
+    while any(worker.poll() is None for worker in workers):
         found = stored(tmp_path, key, count=2)
         if found is not None:
             assert found.shape == (2, 100_000)
             assert found[1, -1] == 199_999
             seen += 1
-    for worker in workers:
-        worker.join()
-        assert worker.exitcode == 0
+    assert [worker.wait() for worker in workers] == [0, 0]
     assert seen > 0
     assert [path.name for path in tmp_path.iterdir()] == [key.file]
