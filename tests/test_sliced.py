@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from fetalsynth.assessment.floors import make_design
 from fetalsynth.assessment.metrics.frechet import frechet_distance
 from fetalsynth.assessment.metrics.frechet_infinity import frechet_infinity
 from fetalsynth.assessment.metrics.sliced_wasserstein import (
@@ -13,6 +14,9 @@ from fetalsynth.assessment.metrics.sliced_wasserstein import (
     random_directions,
     sliced_wasserstein,
 )
+from fetalsynth.assessment.parts.coverage import coverage, extrapolated
+from fetalsynth.assessment.samples import Samples
+from fetalsynth.assessment.spaces import Space
 
 
 def directions(dimensions: int, *, seed: int = 0, count: int = 1000) -> np.ndarray:
@@ -109,3 +113,41 @@ def test_extrapolation_is_seeded_and_refused_for_small_sets() -> None:
     assert first == pytest.approx(3, rel=0.05)
     with pytest.raises(ValueError, match="more than 5000 images a side, not 5000"):
         frechet_infinity(first=rows, second=rows[:5000], rng=np.random.default_rng(0))
+
+
+def sets(n_real: int, n_synthetic: int) -> Samples:
+    rng = np.random.default_rng(8)
+    counts = {"real": n_real, "synthetic": n_synthetic}
+    return Samples(
+        images={r: rng.integers(0, 255, (n, 8, 8)).astype(np.uint8) for r, n in counts.items()},
+        subjects={role: np.arange(n) for role, n in counts.items()},
+        files={role: tuple(map(str, range(n))) for role, n in counts.items()},
+        seed=0,
+    )
+
+
+def test_extrapolation_is_a_metric_only_above_its_least_number() -> None:
+    rng = np.random.default_rng(9)
+    many = sets(10400, 5200)
+    pooled = rng.standard_normal((15600, 3)) + 0.5 * (np.arange(15600) >= 10400)[:, None]
+    space = Space(name="three", pooled=pooled, settings={"features": "three numbers"})
+    found = extrapolated(space, many, make_design(many))["FD-infinity-three"]
+    assert found.value == pytest.approx(3 * 0.5**2, rel=0.1)
+    assert found.floor == pytest.approx(0, abs=0.02)
+    assert found.settings["floor_images_a_side"] == 5200
+    few = sets(300, 200)
+    small = Space(name="three", pooled=pooled[:500], settings={})
+    assert extrapolated(small, few, make_design(few)) == {}
+
+
+def test_coverage_is_refused_for_a_handful_of_images() -> None:
+    few = sets(30, 40)
+    space = Space(name="three", pooled=np.random.default_rng(0).random((70, 3)), settings={})
+    part = coverage(few, make_design(few), (space,))
+    assert not part.metrics
+    assert "need 20 images" in part.unjudged["coverage of the real variety"]
+    enough = sets(50, 40)
+    space = Space(name="three", pooled=np.random.default_rng(0).random((90, 3)), settings={})
+    metrics = coverage(enough, make_design(enough), (space,)).metrics
+    assert {"recall-three", "SW2-three", "Vendi-ratio-three", "coverage-layout16"} <= set(metrics)
+    assert all(m.ci95 is None or m.ci95[0] <= m.value <= m.ci95[1] for m in metrics.values())

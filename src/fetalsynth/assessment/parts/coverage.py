@@ -8,12 +8,15 @@ Vendi scores, and above 5000 images a side the Fréchet distance extrapolated to
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from fetalsynth.artifacts.scores import Metric
 from fetalsynth.assessment.floors import (
     Design,
+    Matched,
     fewer_draws,
     matched,
     matched_metric,
@@ -62,7 +65,7 @@ def coverage(samples: Samples, design: Design, spaces: tuple[Space, ...]) -> Par
                 **_support(space, fewer),
                 f"SW2-{space.name}": _sliced(space, samples, fewer),
                 **_vendi(space, fewer),
-                **_infinity(space, samples, design),
+                **extrapolated(space, samples, design),
             }
         )
         for space in spaces
@@ -85,7 +88,7 @@ def _support(space: Space, design: Design) -> dict[str, Metric]:
     expected = {"expected_of_one_distribution": expected_coverage(count=design.count)}
     return {
         f"{name}-{space.name}": matched_metric(
-            found,
+            found if name == "density" else _at_most_one(found),
             design,
             settings=settings | (expected if name == "coverage" else {}),
             meaning=_MEANS[name],
@@ -93,6 +96,12 @@ def _support(space: Space, design: Design) -> dict[str, Metric]:
         )
         for name, found in zip(_MEANS, matched_table(statistics, design), strict=True)
     }
+
+
+def _at_most_one(found: Matched) -> Matched:
+    if found.ci95 is None:
+        return found
+    return replace(found, ci95=(found.ci95[0], min(found.ci95[1], 1.0)))
 
 
 def _sliced(space: Space, samples: Samples, design: Design) -> Metric:
@@ -149,8 +158,8 @@ def _vendi(space: Space, design: Design) -> dict[str, Metric]:
     return {f"Vendi-ratio-{space.name}": ratio}
 
 
-def _infinity(space: Space, samples: Samples, design: Design) -> dict[str, Metric]:
-    """The extrapolation where there are enough images; else nothing (FD says why)."""
+def extrapolated(space: Space, samples: Samples, design: Design) -> dict[str, Metric]:
+    """``FD-infinity`` where there are enough images; else nothing (the settings of FD say why)."""
     if design.count <= infinity.LEAST:
         return {}
     real, synthetic = (
