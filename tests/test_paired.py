@@ -387,7 +387,7 @@ def test_mistakes_are_one_line_and_leave_nothing(
         (real, damaged, (), "sub-00_T2w.nii.gz: not a readable"),
         (real, one, (), "subject 01"),
         (real, png, (), "one kind"),
-        (tmp_path / "black", one, (), "sub-00_T2w.nii.gz"),
+        (tmp_path / "black", one, (), f"{tmp_path}/black/sub-00_T2w.nii.gz: every voxel"),
         (tmp_path / "fraction", one, (), "whole numbers"),
         (real, tmp_path / "absent", (), "absent"),
         (real, synthetic, ("--train", str(real)), "--train"),

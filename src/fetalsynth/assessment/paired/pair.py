@@ -73,7 +73,7 @@ def score_pair(pair: ImagePair, *, scales: int) -> PairScores:
     inside, rule = foreground(real=pair.real, black=pair.black, labels=pair.labels, mask=pair.mask)
     areas = regions(inside)
     plain = painted(real=pair.real, labels=inside if pair.labels is None else pair.labels)
-    drawn = "foreground" if pair.labels is None else "label"
+    drawn = "the foreground" if pair.labels is None else "every label"
     spread = (float(plain.min()), float(plain.max()))
     own = pair.real_bins if pair.real_bins == pair.synthetic_bins else spread
     return PairScores(
@@ -82,7 +82,7 @@ def score_pair(pair: ImagePair, *, scales: int) -> PairScores:
         synthetic_file=pair.synthetic_file,
         values=_all(pair, pair.synthetic, areas, scales, pair.synthetic_bins),
         baseline=_all(pair, plain, areas, scales, own),
-        rules={"foreground": rule, "baseline_paints": f"every {drawn} with its mean"},
+        rules={"foreground": rule, "baseline_paints": f"{drawn} with its mean"},
         brightness_ratio=_brightness_ratio(pair, inside),
     )
 

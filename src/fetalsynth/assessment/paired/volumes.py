@@ -48,6 +48,7 @@ def volume_pairs(
         reference = read_volume(ours.images[first])
         other = read_volume(theirs.images[second], like=reference)
         item = items[first]
+        _refuse_flat(reference)
         name = key(ours.images[first]), key(theirs.images[second])
         return _treated(
             ImagePair(
@@ -81,7 +82,7 @@ def volume_pairs(
 
 def _grey_settings(window: Range | None, scaling: Scaling) -> dict[str, Any]:
     if window is not None:
-        return {"data_range": window[1] - window[0], "window": list(window)}
+        return {"data_range": 1, "window": list(window), "scaling": "the window to 0 … 1"}
     if scaling == "min-max":
         return {"data_range": 1, "scaling": "each volume from its own lowest and highest to 0 … 1"}
     return {"data_range": "highest − lowest value of each real volume", "scaling": "as stored"}
@@ -89,8 +90,7 @@ def _grey_settings(window: Range | None, scaling: Scaling) -> dict[str, Any]:
 
 def _treated(pair: ImagePair, window: Range | None, scaling: Scaling) -> ImagePair:
     """The pair with its grey values brought to their range, and that range noted."""
-    ends = [_ends(pair.real, pair.real_file), (pair.synthetic.min(), pair.synthetic.max())]
-    own = [(float(low), float(high)) for low, high in ends]
+    own = [(float(image.min()), float(image.max())) for image in (pair.real, pair.synthetic)]
     if window is None and scaling == "stored":
         low, high = own[0]
         return replace(
@@ -104,11 +104,12 @@ def _treated(pair: ImagePair, window: Range | None, scaling: Scaling) -> ImagePa
     )
 
 
-def _ends(voxels: NDArray[Any], file: str) -> tuple[Any, Any]:
-    low, high = voxels.min(), voxels.max()
+def _refuse_flat(volume: Volume) -> None:
+    low, high = float(volume.voxels.min()), float(volume.voxels.max())
     if low == high:
-        raise UserError(f"{file}: every voxel of this real volume is {low:g}; leave it out")
-    return low, high
+        raise UserError(
+            f"{volume.path}: every voxel of this real volume is {low:g}; leave this pair out"
+        )
 
 
 def _to_unit(voxels: NDArray[Any], ends: Range) -> NDArray[np.float64]:
