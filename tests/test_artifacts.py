@@ -244,6 +244,54 @@ def test_images_round_trip_at_both_depths(tmp_path: Path) -> None:
     assert rows[1].extra["mask"] == "masks/colour.png"
 
 
+def test_two_images_of_one_name_do_not_overwrite_each_other(tmp_path: Path) -> None:
+    writer = ImagesWriter(tmp_path)
+    writer.add(np.zeros((8, 6), np.uint8), name="a", subject="s1")
+    with pytest.raises(UserError, match=r"two images would be called a\.png"):
+        writer.add(np.ones((8, 6), np.uint8), name="a", subject="s2")
+    assert not np.asarray(Image.open(tmp_path / "images" / "a.png")).any()
+
+
+HEADER = "file,subject,pixel_spacing_y_mm,sha256"
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("images/a.png,s,,0\nimages/a.png,s,,0", "lists images/a.png twice"),
+        ("/etc/a.png,s,,0", "line 2: '/etc/a.png' is not a file of this folder"),
+        ("images/../../a.png,s,,0", "is not a file of this folder"),
+        ("images/a.png,s,nan,0", "line 2: pixel_spacing_y_mm is not a positive number: nan"),
+        ("images/a.png,s,-1,0", "is not a positive number"),
+        ("images/a.png,s", "line 2: has not as many cells"),
+        ("images/a.png,s,,0,more", "line 2: has not as many cells"),
+    ],
+)
+def test_a_table_edited_by_hand_is_refused_with_its_line(
+    tmp_path: Path, lines: str, message: str
+) -> None:
+    (tmp_path / "images.csv").write_text(f"{HEADER}\n{lines}\n")
+    with pytest.raises(UserError, match=message):
+        read_table(tmp_path)
+
+
+def test_a_table_saved_by_a_spreadsheet_reads_with_its_mark_and_not_in_another_encoding(
+    tmp_path: Path,
+) -> None:
+    text = f"{HEADER}\nimages/ä.png,s,,0\n"
+    (tmp_path / "images.csv").write_text(text, encoding="utf-8-sig")
+    assert read_table(tmp_path)[0].file == "images/ä.png"
+    (tmp_path / "images.csv").write_text(text, encoding="latin-1")
+    with pytest.raises(UserError, match=r"images\.csv: is not UTF-8 text"):
+        read_table(tmp_path)
+
+
+def test_a_manifest_of_other_bytes_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "fetalsynth.json").write_bytes(b"\xff\xfe\x00{")
+    with pytest.raises(UserError, match=r"fetalsynth\.json: is not UTF-8 text"):
+        read_manifest(tmp_path)
+
+
 def test_full_disk_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x"
     write_bytes(path, b"old")

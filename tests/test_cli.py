@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -183,6 +184,48 @@ def test_unwritable_output_is_explained(
     assert (tmp_path / "file").read_text() == "mine"
     assert train(recipe, data, Path("/proc/fetalsynth")) == 2
     assert "/proc/fetalsynth" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--epochs", "0"], "epochs: Input should be greater"),
+        (["--threads", "-1"], "--threads -1"),
+        (["--device", "meta"], "use auto, cpu or cuda"),
+        (["--tensorboard", "FILE"], "FILE"),
+        (["--tensorboard", "OUT/events"], "lies inside --out"),
+    ],
+)
+def test_a_wrong_option_is_named_and_the_corrected_command_runs(
+    more: list[str],
+    message: str,
+    recipe: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    data, out = write_images(tmp_path / "data"), tmp_path / "OUT"
+    (tmp_path / "FILE").write_text("mine")
+    places = [re.sub("^(FILE|OUT)", rf"{tmp_path}/\1", word) for word in more]
+    assert train(recipe, data, out, *places) == 2
+    assert message in capsys.readouterr().err
+    assert train(recipe, data, out) == 0
+
+
+def test_the_model_does_not_grow_among_its_images(
+    recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_images(tmp_path / "data")
+    assert train(recipe, data, data / "model") == 2
+    assert "lies inside the folder of images" in capsys.readouterr().err
+    assert len(list(data.iterdir())) == 16
+
+
+def test_quickstart_refuses_at_once_what_its_last_step_would(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["quickstart", "--out", str(tmp_path / "out"), "--n", "0"]) == 2
+    assert "--n 0: must be 8 or more" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_training_error_is_one_line_and_keeps_what_was_reached(

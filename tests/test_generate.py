@@ -53,6 +53,23 @@ def test_image_k_is_the_same_whatever_n(model: Path, tmp_path: Path) -> None:
     assert len(set(many.values())) == 40
 
 
+def test_a_model_of_another_make_is_explained(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = shutil.copytree(model, tmp_path / "other")
+    text = (other / "fetalsynth.json").read_text().replace('"family": "dcgan"', '"family": "vae"')
+    (other / "fetalsynth.json").write_text(text)
+    assert main(["generate", str(other), "--n", "1", "--out", str(tmp_path / "out")]) == 2
+    assert "its generator is not one of this fetalsynth" in capsys.readouterr().err
+
+
+def test_images_do_not_grow_inside_their_model(
+    model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["generate", str(model), "--n", "1", "--out", str(model / "images")]) == 2
+    assert "lies inside the model" in capsys.readouterr().err
+
+
 def test_image_k_is_the_same_whatever_the_piece_it_is_asked_in(model: Path) -> None:
     loaded = load_model(model)
     whole = sample(loaded, first=0, count=3 * CHUNK, seed=1)

@@ -39,8 +39,15 @@ def explain(error: OSError, path: Path) -> UserError:
 
 @contextmanager
 def explaining(path: Path) -> Iterator[None]:
-    """Re-raise operating-system errors inside the block as :class:`UserError` about ``path``."""
+    """Re-raise operating-system errors inside the block as :class:`UserError` about ``path``.
+
+    So is text that does not decode.
+    """
     try:
         yield
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8 or restore the file"
+        ) from error
     except OSError as error:
         raise explain(error, path) from error

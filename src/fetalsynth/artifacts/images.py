@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +55,7 @@ class ImagesWriter:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.records: list[ImageRecord] = []
+        self._names: set[str] = set()
         with explaining(folder):
             (folder / "images").mkdir(exist_ok=True)
 
@@ -69,7 +72,13 @@ class ImagesWriter:
         extra: Mapping[str, str] | None = None,
         mask: NDArray[np.uint8] | None = None,
     ) -> None:
-        """Write ``pixels`` (H, W) or (H, W, 3) as ``images/<name>.png``; ``mask`` beside it."""
+        """Write ``pixels`` (H, W) or (H, W, 3) as ``images/<name>.png``; ``mask`` beside it.
+
+        Raises UserError where an image of that name was added before.
+        """
+        if name in self._names:
+            raise UserError(f"two images would be called {name}.png; rename one of their files")
+        self._names.add(name)
         data = encode_png(pixels)
         write_bytes(self.folder / "images" / f"{name}.png", data, sync=False)
         known = dict(extra or {})
@@ -136,23 +145,43 @@ def _text(value: str | float | None) -> str:
 
 
 def read_table(folder: Path) -> list[ImageRecord]:
-    """Rows of ``folder/images.csv``, in file order. Raises UserError where it is malformed."""
+    """Rows of ``folder/images.csv``, in file order.
+
+    Raises UserError with the line where it is malformed: cells missing or left over, a file twice
+    or outside the folder, a spacing or an age that is no positive number.
+    """
     path = folder / TABLE
-    with explaining(path), path.open(newline="", encoding="utf-8") as stream:
-        rows = csv.DictReader(stream)
-        missing = {"file", "subject", "sha256"} - set(rows.fieldnames or ())
-        if missing:
-            raise UserError(f"{path}: lacks the column {', '.join(sorted(missing))}")
-        return [_record(row, path=path, line=number) for number, row in enumerate(rows, start=2)]
+    with explaining(path), path.open(newline="", encoding="utf-8-sig") as stream:
+        try:
+            rows = csv.DictReader(stream)
+            missing = {"file", "subject", "sha256"} - set(rows.fieldnames or ())
+            if missing:
+                raise UserError(f"{path}: lacks the column {', '.join(sorted(missing))}")
+            records = [_record(row, where=f"{path}, line {rows.line_num}") for row in rows]
+        except csv.Error as error:
+            raise UserError(f"{path}: is no CSV file ({error}); restore it") from error
+    twice = [file for file, count in Counter(r.file for r in records).items() if count > 1]
+    if twice:
+        raise UserError(f"{path}: lists {twice[0]} twice; restore the table or make the set anew")
+    return records
 
 
-def _record(row: dict[str, str], *, path: Path, line: int) -> ImageRecord:
+def _record(row: dict[str, str], *, where: str) -> ImageRecord:
+    if None in row or None in row.values():
+        raise UserError(f"{where}: has not as many cells as the first line; restore the table")
+    file = PurePosixPath(row["file"])
+    if file.is_absolute() or ".." in file.parts or not file.parts:
+        raise UserError(f"{where}: {row['file']!r} is not a file of this folder; restore the table")
+
     def number(column: str) -> float | None:
         text = row.get(column) or ""
         try:
-            return float(text) if text else None
+            value = float(text) if text else None
         except ValueError:
-            raise UserError(f"{path}, line {line}: {column} is not a number: {text}") from None
+            value = math.nan
+        if value is not None and not (math.isfinite(value) and value > 0):
+            raise UserError(f"{where}: {column} is not a positive number: {text}")
+        return value
 
     return ImageRecord(
         file=row["file"],

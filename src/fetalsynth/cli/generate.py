@@ -41,6 +41,8 @@ def generate(wanted: Generate) -> None:
     """Make the images that ``wanted`` describes, or say that they are there already."""
     if wanted.n < 1:
         raise UserError(f"--n {wanted.n}: ask for at least one image")
+    if wanted.out.resolve().is_relative_to(wanted.model.resolve()):
+        raise UserError(f"{wanted.out}: lies inside the model; choose another --out")
 
     from fetalsynth.artifacts.building import building, is_done
     from fetalsynth.artifacts.manifest import draft, input_from

@@ -37,6 +37,13 @@ def run(arguments: list[str]) -> int:
     wanted = tyro.cli(Quickstart, args=arguments, prog="fetalsynth quickstart")
     if wanted.out.exists() and not wanted.out.is_dir():
         raise UserError(f"{wanted.out}: is a file; choose another --out")
+    for option, value, least in (
+        ("phantoms", wanted.phantoms, 40),
+        ("epochs", wanted.epochs, 1),
+        ("n", wanted.n, 8),
+    ):
+        if value < least:
+            raise UserError(f"--{option} {value}: must be {least} or more")
     began = time.monotonic()
     for command in commands(wanted):
         print(f"\n$ fetalsynth {shlex.join(command)}", flush=True)

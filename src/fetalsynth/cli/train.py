@@ -12,7 +12,7 @@ import tyro
 from pydantic import ValidationError
 
 from fetalsynth.errors import UserError
-from fetalsynth.training.recipe import Recipe, load_recipe, parse_recipe, recipe_names
+from fetalsynth.training.recipe import Recipe, faults, load_recipe, parse_recipe, recipe_names
 
 if TYPE_CHECKING:
     from fetalsynth.datasets.loading import ImageSet
@@ -66,7 +66,7 @@ def parse(arguments: list[str]) -> tuple[Train, Recipe]:
             description=base.description,
         )
     except ValidationError as error:
-        raise UserError("; ".join(item["msg"] for item in error.errors())) from error
+        raise faults(error, where="command line") from error
     return parsed.run, parse_recipe(parsed.recipe.model_dump(), where="command line")
 
 
@@ -92,6 +92,7 @@ def train(wanted: Train, recipe: Recipe) -> None:
     from fetalsynth.training.device import choose_device
     from fetalsynth.training.distributed import team
 
+    _check_places(wanted)
     device = choose_device(wanted.device)
     images = load_training_images(wanted.data, recipe=recipe, seed=wanted.seed)
     manifest = draft(
@@ -117,6 +118,17 @@ def train(wanted: Train, recipe: Recipe) -> None:
             )
         if members.leads:
             print(f"model in {wanted.out} (previews in {wanted.out / 'previews'})")
+
+
+def _check_places(wanted: Train) -> None:
+    """Raise UserError where one folder would grow inside another, or for an impossible number."""
+    out = wanted.out.resolve()
+    if out.is_relative_to(wanted.data.resolve()):
+        raise UserError(f"{wanted.out}: lies inside the folder of images; choose another --out")
+    if wanted.tensorboard and wanted.tensorboard.resolve().is_relative_to(out):
+        raise UserError(f"--tensorboard {wanted.tensorboard}: lies inside --out; choose another")
+    if wanted.threads is not None and wanted.threads < 1:
+        raise UserError(f"--threads {wanted.threads}: must be 1 or more")
 
 
 def _train_in(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fetalsynth.artifacts.contact_sheet import contact_sheet, drop_grey_axis
 from fetalsynth.artifacts.files import write_bytes
 from fetalsynth.artifacts.images import ImagesWriter, encode_png
-from fetalsynth.artifacts.manifest import Manifest, read_manifest
+from fetalsynth.artifacts.manifest import FILENAME, Manifest, read_manifest
 from fetalsynth.artifacts.model import STATISTICS, read_weights, snapshot_epochs, snapshot_path
 from fetalsynth.errors import UserError
 from fetalsynth.generators.families import Family, build
@@ -60,13 +60,20 @@ def load_model(
     epochs = snapshot_epochs(folder)
     if not epochs or (epoch is not None and epoch not in epochs):
         have = ", ".join(map(str, epochs)) or "none"
-        raise UserError(f"{folder}: no snapshot of epoch {epoch}; there are {have}")
+        wanted = "weights" if epoch is None else f"snapshot of epoch {epoch}"
+        raise UserError(f"{folder}: no {wanted} in its snapshots; there are {have}")
     epoch = epochs[-1] if epoch is None else epoch
     has_average = snapshot_path(folder, epoch=epoch, averaged=True).is_file()
     if weights == "averaged" and not has_average:
         raise UserError(f"{folder}: trained without a moving average; give --weights raw")
     weights = weights or ("averaged" if has_average else "raw")
-    family = build(parse_settings(manifest.configuration["recipe"]["generator"]))
+    try:
+        family = build(parse_settings(manifest.configuration["recipe"]["generator"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{folder / FILENAME}: its generator is not one of this fetalsynth; update it, or "
+            "train the model anew"
+        ) from error
     path = snapshot_path(folder, epoch=epoch, averaged=weights == "averaged")
     try:
         family.generator.load_state_dict(read_weights(path))

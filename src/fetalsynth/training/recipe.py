@@ -104,8 +104,12 @@ def parse_recipe(raw: Any, *, where: str) -> Recipe:
     try:
         return Recipe.model_validate(raw)
     except ValidationError as error:
-        wrong = "; ".join(_sentence(item) for item in error.errors())
-        raise UserError(f"{where}: {wrong}") from error
+        raise faults(error, where=where) from error
+
+
+def faults(error: ValidationError, *, where: str) -> UserError:
+    """What is wrong with a recipe, setting by setting, in one line."""
+    return UserError(f"{where}: {'; '.join(_sentence(item) for item in error.errors())}")
 
 
 def _sentence(item: Any) -> str:

@@ -82,7 +82,8 @@ def tensorboard(folder: Path) -> Callback:
         raise UserError(
             "--tensorboard needs an extra: pip install 'fetalsynth[tracking]'"
         ) from error
-    writer = SummaryWriter(str(folder))
+    with explaining(folder):
+        writer = SummaryWriter(str(folder))
 
     def write(row: dict[str, float]) -> None:
         for name, value in row.items():
