@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
 from scipy import stats
 from scipy.ndimage import gaussian_filter
 from skimage.metrics import structural_similarity
 
 from fetalsynth.artifacts.images import ImageRecord
 from fetalsynth.artifacts.manifest import Input
+from fetalsynth.artifacts.scores import read_scores
 from fetalsynth.assessment.metrics.diversity import (
     low_ratio_p_values,
     pair_error,
@@ -21,6 +25,8 @@ from fetalsynth.assessment.metrics.nearest import distance_matrix
 from fetalsynth.assessment.parts.duplicates import PICTURED, duplicates
 from fetalsynth.assessment.parts.likeness import likeness
 from fetalsynth.assessment.samples import Samples, collect
+from fetalsynth.assessment.suite import assess_images
+from fetalsynth.assessment.writing import write_assessment
 from fetalsynth.datasets.loading import ImageSet
 
 SIDE = 48
@@ -115,6 +121,33 @@ def test_large_clusters_picture_the_first_few_and_list_all() -> None:
     assert len(cluster.files) == 20
     assert len(cluster.pictures) == PICTURED
     assert cluster.distance < 0.5
+
+
+def test_the_gallery_shows_the_clusters(tmp_path: Path) -> None:
+    modes = pictures(2, 13)
+    synthetic = np.concatenate([pictures(50, 14), modes, noisy(modes), noisy(modes, 1)])
+    sets = {
+        role: ImageSet(
+            pixels=images[..., None],
+            records=tuple(
+                ImageRecord(file=f"{k}.png", subject="", sha256="") for k in range(len(images))
+            ),
+            source=Input(role=role, path=f"/{role}", digest=role),
+        )
+        for role, images in (("real", pictures(60, 15)), ("synthetic", synthetic))
+    }
+    scores = assess_images(real=sets["real"], synthetic=sets["synthetic"])
+    write_assessment(tmp_path, scores=scores, real=sets["real"], synthetic=sets["synthetic"])
+    found = read_scores(tmp_path)
+    assert [c.files for c in found.duplicate_clusters] == [
+        ("50.png", "52.png", "54.png"),
+        ("51.png", "53.png", "55.png"),
+    ]
+    for cluster in found.duplicate_clusters:
+        for file, picture in zip(cluster.files, cluster.pictures, strict=True):
+            shown = np.asarray(Image.open(tmp_path / picture))
+            assert np.array_equal(shown, synthetic[int(file.removesuffix(".png"))])
+    assert (tmp_path / "duplicates.csv").read_text() == scores.tables["duplicates.csv"]
 
 
 def test_honest_sets_have_duplicates_about_as_rarely_as_promised() -> None:

@@ -134,23 +134,23 @@ def _vendi(space: Space, design: Design) -> dict[str, Metric]:
     if not space.pooled.any(axis=1).all():
         return {}
 
-    def score(group: Index) -> float:
-        return vendi_score(features=space.pooled[group])
+    def statistics(first: Index, second: Index) -> NDArray[np.float64]:
+        real, synthetic = (vendi_score(features=space.pooled[group]) for group in (first, second))
+        return np.array([synthetic / real, synthetic, real])
 
-    real = float(np.mean([score(first) for first, _ in design.value]))
-    synthetic = float(np.mean([score(second) for _, second in design.value]))
+    found, of_synthetic, of_real = matched_table(statistics, design)
     ratio = matched_metric(
-        matched(lambda first, second: score(second) / score(first), design),
+        found,
         design,
         direction="higher",
         settings={
             **space.settings,
             "kernel": "cosine",
             "draws": len(design.value),
-            "vendi_synthetic": synthetic,
-            "vendi_real": real,
-            "vendi_synthetic_per_image": synthetic / design.count,
-            "vendi_real_per_image": real / design.count,
+            "vendi_synthetic": of_synthetic.value,
+            "vendi_real": of_real.value,
+            "vendi_synthetic_per_image": of_synthetic.value / design.count,
+            "vendi_real_per_image": of_real.value / design.count,
         },
         meaning="Effective number of different images in the synthetic set, divided by that of as "
         "many real images: 1 is as varied as real images, well below 1 is repetition.",
