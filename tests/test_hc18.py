@@ -110,6 +110,12 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     table.write_text(whole + "999_HC.png,0.2,50\n")
     with pytest.raises(UserError, match=r"999_HC\.png: is in .* but not there"):
         open_source(root)
+    table.write_text(whole + "010_HC.png,0.9,50\n")
+    with pytest.raises(UserError, match=r"line 5: a second row for 010_HC\.png"):
+        open_source(root)
+    table.write_text(whole.replace("head circumference (mm)", "HC"))
+    with pytest.raises(UserError, match=r"lacks the column 'head circumference \(mm\)'"):
+        open_source(root)
     table.unlink()
     with pytest.raises(UserError, match="training_set_pixel_size_and_HC"):
         open_source(root)

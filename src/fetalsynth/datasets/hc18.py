@@ -31,8 +31,9 @@ LICENCE = Licence(
     url="https://zenodo.org/records/1327317",
 )
 
+_TRAINING = "training_set"
 TABLES = {
-    "training_set": "training_set_pixel_size_and_HC.csv",
+    _TRAINING: "training_set_pixel_size_and_HC.csv",
     "test_set": "test_set_pixel_size.csv",
 }
 _SIZE, _HC = "pixel size(mm)", "head circumference (mm)"
@@ -60,7 +61,7 @@ def open_source(folder: Path) -> Source:
     if not files:
         raise UserError(f"{images}: holds no PNG images; unpack the HC18 archive again")
     rows = _read_rows(table)
-    annotated = images.name == "training_set"
+    annotated = images.name == _TRAINING
     _check_complete(files, rows, table=table, annotated=annotated)
     drawings = [_annotation(path) for path in files if annotated]
     return Source(
@@ -97,13 +98,19 @@ def _read_rows(table: Path) -> dict[str, _Row]:
         reader = csv.DictReader(stream)
         try:
             header = reader.fieldnames or ()
-            lacking = [name for name in ("filename", _SIZE) if name not in header]
+            measured = (_HC,) if table.name == TABLES[_TRAINING] else ()
+            lacking = [name for name in ("filename", _SIZE, *measured) if name not in header]
             if lacking:
                 raise UserError(f"{table}: lacks the column {lacking[0]!r}; get the file again")
             lines = [(row, f"{table}, line {reader.line_num}") for row in reader]
         except (UnicodeDecodeError, csv.Error) as error:
             raise UserError(f"{table}: is no CSV file ({error}); get it again") from error
-    return {row["filename"]: _row(row, where) for row, where in lines}
+    rows: dict[str, _Row] = {}
+    for row, where in lines:
+        if row["filename"] in rows:
+            raise UserError(f"{where}: a second row for {row['filename']}; get the file again")
+        rows[row["filename"]] = _row(row, where)
+    return rows
 
 
 def _row(row: dict[str, str], where: str) -> _Row:
