@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -31,7 +32,7 @@ def test_artifact_appears_whole_and_only_at_the_end(tmp_path: Path) -> None:
     with building(out, a_draft()) as folder:
         (folder / "a.txt").write_text("a")
         assert not out.exists()
-    assert sorted(p.name for p in out.iterdir()) == ["a.txt", "fetalsynth.json"]
+    assert sorted(p.name for p in out.iterdir()) == ["SHA256SUMS", "a.txt", "fetalsynth.json"]
     assert not partial_path(out).exists()
     assert is_done(out, a_draft())
 
@@ -41,7 +42,7 @@ def test_facts_found_on_the_way_end_up_in_the_manifest(tmp_path: Path) -> None:
         record_facts(folder, {"count": 3})
         record_facts(folder, {"duplicates": ["a.png"]})
     assert read_manifest(tmp_path / "out").facts == {"count": 3, "duplicates": ["a.png"]}
-    assert [p.name for p in (tmp_path / "out").iterdir()] == ["fetalsynth.json"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["SHA256SUMS", "fetalsynth.json"]
 
 
 def test_failure_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -148,7 +149,7 @@ def test_killed_between_the_last_file_and_the_rename_it_only_gets_its_name(
         (folder / STATE).mkdir()
         patch.setattr(Path, "rename", lambda *_: sys.exit(9))
     assert is_done(tmp_path / "out", a_draft())
-    assert sorted(p.name for p in out.iterdir()) == ["a.txt", "fetalsynth.json"]
+    assert sorted(p.name for p in out.iterdir()) == ["SHA256SUMS", "a.txt", "fetalsynth.json"]
     assert not partial_path(out).exists()
 
 
@@ -180,7 +181,7 @@ def test_files_that_a_kill_cut_off_do_not_enter_the_artifact(tmp_path: Path) -> 
         raise KeyError
     with building(out, a_draft(), resumable=True):
         pass
-    assert [p.name for p in out.iterdir()] == ["fetalsynth.json"]
+    assert sorted(p.name for p in out.iterdir()) == ["SHA256SUMS", "fetalsynth.json"]
 
 
 def test_a_file_in_place_of_the_partial_directory_is_refused(tmp_path: Path) -> None:
@@ -304,3 +305,26 @@ def test_full_disk_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.Monkey
         write_bytes(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_changed_file_is_noticed_when_it_is_used_and_by_sha256sum(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with building(out, a_draft()) as folder:
+        (folder / "deep").mkdir()
+        (folder / "deep" / "weights").write_bytes(b"one")
+        (folder / "table.csv").write_text("a,b\n")
+    check = ["sha256sum", "--check", "--quiet", "SHA256SUMS"]
+    assert subprocess.run(check, cwd=out, check=False).returncode == 0
+    (out / "my-notes.txt").write_text("added later")
+    assert input_from(out, role="data").digest == read_manifest(out).content
+    (out / "deep" / "weights").write_bytes(b"two")
+    assert subprocess.run(check, cwd=out, check=False, capture_output=True).returncode == 1
+    with pytest.raises(UserError, match=r"deep/weights: was changed after it was written"):
+        input_from(out, role="data")
+    (out / "deep" / "weights").unlink()
+    with pytest.raises(UserError, match=r"deep/weights: it does not exist"):
+        input_from(out, role="data")
+    sums = (out / "SHA256SUMS").read_text().splitlines(keepends=True)
+    (out / "SHA256SUMS").write_text("".join(sums[1:]))
+    with pytest.raises(UserError, match="does not belong to this result"):
+        input_from(out, role="data")

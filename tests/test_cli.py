@@ -124,6 +124,36 @@ def test_resolved_recipe_is_saved_with_the_model_and_overrides_count(
     assert load_recipe(str(tmp_path / "again.yaml")) == again
 
 
+def test_what_was_changed_on_the_command_line_is_told_in_the_record(
+    recipe: Path, tmp_path: Path
+) -> None:
+    data = write_images(tmp_path / "data")
+    assert (
+        train(recipe, data, tmp_path / "model", "--batch-size", "4", "--augmentation.no-flip") == 0
+    )
+    saved = json.loads((tmp_path / "model" / "fetalsynth.json").read_text())["configuration"]
+    told = saved["recipe"]["description"]
+    assert told == "Changed here: augmentation.flip False, batch_size 4."
+    assert told in (tmp_path / "model" / "model-card.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--generator.size", "48"], "power of two"),
+        (["--epochs", "0"], "epochs: Input should be greater than or equal to 1"),
+        (["--generator.beta1", "1.5"], "generator.beta1"),
+    ],
+)
+def test_settings_out_of_range_are_one_line(
+    words: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train("dcgan64", tmp_path, tmp_path / "out", *words) == 2
+    said = capsys.readouterr().err.strip()
+    assert message in said
+    assert len(said.splitlines()) == 1
+
+
 def test_same_command_says_done_another_refuses(
     recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

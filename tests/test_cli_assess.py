@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter
 
 from fetalsynth.artifacts.building import building
 from fetalsynth.artifacts.images import ImagesWriter
-from fetalsynth.artifacts.manifest import Manifest, draft, input_from, read_manifest
+from fetalsynth.artifacts.manifest import Input, Manifest, draft, input_from, read_manifest
 from fetalsynth.artifacts.scores import read_scores
 from fetalsynth.assessment.metrics.lbp import lbp_codes, lbp_counts
 from fetalsynth.cli.assess import run
@@ -235,3 +235,27 @@ def test_inception_judges_shift(tmp_path: Path, inception_weights: Path) -> None
     assert not any(name.startswith("FID") for name in loud.metrics)
     recorded = json.loads((tmp_path / "loud" / "fetalsynth.json").read_text())
     assert recorded["inputs"][-1]["role"] == "inception-weights"
+
+
+def test_two_imports_of_one_source_do_not_pass_training_subjects_off_as_held_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = Input(role="source", path="hc18", digest="the same bytes")
+
+    def imported(name: str, splits: list[str], *, seed: int) -> Path:
+        made = draft(
+            kind="images",
+            configuration={"name": name},
+            synthetic=False,
+            inputs=(source,),
+        )
+        return artifact(tmp_path / name, textures(80, seed), splits=splits, manifest=made)
+
+    first = imported("first", ["train"] * 60 + ["test"] * 20, seed=1)
+    second = imported("second", ["test"] * 30 + ["train"] * 50, seed=2)
+    made = generated(tmp_path / "made", textures(60, 3), data=first)
+    words = ["assess", "--real", str(second), "--synthetic", str(made)]
+    assert main([*words, "--out", str(tmp_path / "scores")]) == 2
+    said = capsys.readouterr().err
+    assert "30 of its 30 subjects, such as s0, are training subjects" in said
+    assert not (tmp_path / "scores").exists()

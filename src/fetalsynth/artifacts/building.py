@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from fetalsynth.artifacts.digest import digest_files
+from fetalsynth.artifacts.contents import SUMS, write_sums
 from fetalsynth.artifacts.files import write_text
 from fetalsynth.artifacts.manifest import FILENAME, Manifest, is_artifact, read_manifest
 from fetalsynth.errors import UserError, explain, explaining
@@ -145,8 +145,8 @@ def _user_files(partial: Path) -> list[Path]:
 def _finish(partial: Path, out: Path, manifest: Manifest) -> None:
     state = partial / STATE
     files = [p for p in partial.rglob("*") if p.is_file() and state not in p.parents]
-    files = [p for p in files if p.name not in (*_OWN, FILENAME)]
-    update = {"content": digest_files(partial, files), "facts": _facts(partial)}
+    files = [p for p in files if p.name not in (*_OWN, FILENAME, SUMS)]
+    update = {"content": write_sums(partial, files), "facts": _facts(partial)}
     whole = manifest.model_copy(update=update)
     os.sync()
     write_text(partial / FILENAME, whole.model_dump_json(indent=2) + "\n")

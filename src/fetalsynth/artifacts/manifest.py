@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fetalsynth import __version__
+from fetalsynth.artifacts.contents import verify_sums
 from fetalsynth.artifacts.digest import digest_json
 from fetalsynth.errors import UserError, explaining
 
@@ -126,8 +127,12 @@ def is_artifact(folder: Path) -> bool:
 
 
 def input_from(folder: Path, *, role: str, kind: Kind | None = None) -> Input:
-    """Describe an artifact as input of another: its path, digest and whole manifest."""
+    """Describe an artifact as input of another: its path, digest and whole manifest.
+
+    Raises UserError where a file of it was changed after it was written.
+    """
     manifest = read_manifest(folder, kind=kind)
+    verify_sums(folder, content=manifest.content)
     return Input(role=role, path=str(folder), digest=manifest.content, manifest=manifest)
 
 

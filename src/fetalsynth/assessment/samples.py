@@ -153,3 +153,22 @@ def _check_disjoint(real: ImageSet, train: ImageSet) -> None:
             f"{len(real.records)} real images are in {train.source.path}); give held-out images "
             "as --real, or leave --train out"
         )
+    _check_subjects(real, train)
+
+
+def _check_subjects(real: ImageSet, train: ImageSet) -> None:
+    """Two imports of one source may split its subjects differently."""
+    if not _origins(real) & _origins(train):
+        return
+    shared = set(_names(real)) & set(_names(train))
+    if shared:
+        raise UserError(
+            f"{real.source.path}: {len(shared)} of its {len(set(_names(real)))} subjects, such as "
+            f"{min(shared)}, are training subjects in {train.source.path}, which was imported from "
+            "the same source; assess against the held-out rows of that import"
+        )
+
+
+def _origins(images: ImageSet) -> set[str]:
+    made = images.source.manifest
+    return {item.digest for item in made.inputs if item.role == "source"} if made else set()

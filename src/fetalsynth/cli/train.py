@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import sys
 from contextlib import nullcontext
-from dataclasses import dataclass, make_dataclass
+from dataclasses import asdict, dataclass, field, make_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
-from pydantic import ValidationError
+from pydantic import BaseModel
 
 from fetalsynth.errors import UserError
-from fetalsynth.training.recipe import Recipe, faults, load_recipe, parse_recipe, recipe_names
+from fetalsynth.training.recipe import Recipe, load_recipe, parse_recipe, recipe_names
 
 if TYPE_CHECKING:
     from fetalsynth.datasets.loading import ImageSet
 
-T = TypeVar("T")
-_Flat = Annotated[T, tyro.conf.arg(name="")]
+_UNPREFIXED = tyro.conf.arg(name="")
 
 
 @dataclass(frozen=True)
@@ -58,16 +57,54 @@ def run(arguments: list[str]) -> int:
 def parse(arguments: list[str]) -> tuple[Train, Recipe]:
     """Recipe by name or path, then any of its settings as ``--setting value``."""
     base = load_recipe(arguments[0])
-    try:
-        parsed: Any = tyro.cli(
-            make_dataclass("Arguments", [("run", _Flat[Train]), ("recipe", _Flat[Recipe], base)]),
-            args=arguments[1:],
-            prog=f"fetalsynth train {arguments[0]}",
-            description=base.description,
-        )
-    except ValidationError as error:
-        raise faults(error, where="command line") from error
-    return parsed.run, parse_recipe(parsed.recipe.model_dump(), where="command line")
+    settings = _unchecked(base)
+    flat: list[Any] = [
+        ("run", Annotated[Train, _UNPREFIXED]),
+        ("recipe", Annotated[type(settings), _UNPREFIXED]),
+    ]
+    parsed: Any = tyro.cli(
+        make_dataclass("Arguments", flat),
+        args=arguments[1:],
+        prog=f"fetalsynth train {arguments[0]}",
+        description=base.description,
+    )
+    recipe = parse_recipe(asdict(parsed.recipe), where="command line")
+    return parsed.run, _telling(recipe, base)
+
+
+def _unchecked(model: BaseModel) -> Any:
+    """The settings as a plain dataclass: tyro reads them, the recipe's own checks judge them."""
+    fields: list[Any] = []
+    for name, info in type(model).model_fields.items():
+        value = getattr(model, name)
+        if isinstance(value, BaseModel):
+            nested = _unchecked(value)
+            fields.append((name, type(nested), field(default_factory=type(nested))))
+        else:
+            kind = Annotated[info.annotation, tyro.conf.arg(help=info.description)]  # type: ignore[name-defined]
+            fields.append((name, kind, field(default=value)))
+    return make_dataclass(type(model).__name__, fields)()
+
+
+def _telling(recipe: Recipe, base: Recipe) -> Recipe:
+    """``recipe`` with a description that says what was changed on the command line."""
+    before, after = _flat(base.model_dump()), _flat(recipe.model_dump())
+    told = ("name", "description")
+    changed = [f"{k} {v}" for k, v in after.items() if v != before[k] and k not in told]
+    if not changed or recipe.description != base.description:
+        return recipe
+    said = f"{base.description} Changed here: {', '.join(changed)}.".strip()
+    return recipe.model_copy(update={"description": said})
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
 
 
 def _overview() -> str:

@@ -8,8 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from fetalsynth.artifacts.contents import verify_sums
+from fetalsynth.artifacts.images import TABLE
+from fetalsynth.artifacts.manifest import is_artifact, read_manifest
 from fetalsynth.datasets.inspecting import Seen, StaticPixels, inspect_folder
 from fetalsynth.datasets.leaks import copies, split_leaks
+from fetalsynth.errors import UserError
 from fetalsynth.progress import Progress
 
 Severity = Literal["error", "warning", "note"]
@@ -66,6 +70,7 @@ def check_images(folder: Path) -> CheckResult:
             progress.advance()
     good = [image for image in seen if not image.problem]
     findings = [
+        *(_record(folder) if is_artifact(folder) else []),
         *_files(seen, good),
         *_leaks(good),
         *_kinds(good),
@@ -76,6 +81,22 @@ def check_images(folder: Path) -> CheckResult:
     order = {"error": 0, "warning": 1, "note": 2}
     ranked = tuple(sorted(findings, key=lambda finding: order[finding.severity]))
     return CheckResult(facts=_facts(seen, good), findings=ranked)
+
+
+def _record(folder: Path) -> list[Finding]:
+    """Whether the table is still the one that was written; images have a check of their own."""
+    try:
+        verify_sums(folder, content=read_manifest(folder).content, only=(TABLE,))
+    except UserError as error:
+        return [
+            Finding(
+                severity="error",
+                name="record",
+                message=str(error),
+                advice="import the images again; an edited table would go unrecorded",
+            )
+        ]
+    return []
 
 
 def _files(seen: Sequence[Seen], good: Sequence[Seen]) -> list[Finding]:

@@ -77,6 +77,7 @@ def _find(folder: Path) -> tuple[Path, Path]:
     """The folder of images and its table."""
     if not folder.is_dir():
         raise UserError(f"{folder}: there is no such folder; get it: fetalsynth data download hc18")
+    folder = folder if folder.name else folder.resolve()
     for name, table in TABLES.items():
         for images in (folder, folder / name, folder / name / name):
             if images.name != name or not images.is_dir():

@@ -39,8 +39,13 @@ def list_images(folder: Path) -> Listing:
     if is_artifact(folder):
         raise UserError(f"{folder}: was made by fetalsynth already; there is nothing to import")
     with explaining(folder):
-        every = sorted(path for path in folder.rglob("*") if path.is_file())
-        seen = [path for path in every if not _hidden(path, folder)]
+        found = sorted(folder.rglob("*"))
+    every = [path for path in found if path.is_file()]
+    lost = [path for path in found if path.is_symlink() and not path.exists()]
+    if lost:
+        raise UserError(f"{lost[0]}: is a link to a file that is not there; fetch it or remove it")
+    seen = [path for path in every if not _hidden(path, folder)]
+    with explaining(folder):
         files = tuple(path for path in seen if is_image(path))
     if not files:
         kinds = "PNG, JPEG, TIFF or DICOM"

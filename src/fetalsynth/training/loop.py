@@ -174,7 +174,9 @@ def train(  # noqa: PLR0912, PLR0915 - one linear function is easier to follow h
             stop = team.any(stop_asked(), device)
             save_due = team.any(now - saved_at > options.checkpoint_seconds, device)
             log_due = before // recipe.log_every_images < images_seen // recipe.log_every_images
-            if stop or save_due or log_due or images_seen >= total:
+            ended = _epochs_in(before, images_seen, count)
+            keep_due = any(_images(epoch, count) in keep for epoch in ended)
+            if stop or save_due or log_due or keep_due or images_seen >= total:
                 means = running.means(team.mean)
                 _stop_if_not_finite(means, images_seen=images_seen, folder=folder)
             if log_due or images_seen >= total:
@@ -196,7 +198,7 @@ def train(  # noqa: PLR0912, PLR0915 - one linear function is easier to follow h
                     warnings.append({"images_seen": images_seen, "warning": complaint})
                     if team.leads:
                         print(f"warning: {complaint}", file=sys.stderr)
-            for epoch in _epochs_in(before, images_seen, count) if team.leads else ():
+            for epoch in ended if team.leads else ():
                 if _images(epoch, count) in keep:
                     write_snapshot(
                         folder, family, average.module if average else None, epoch=epoch, seed=seed

@@ -63,7 +63,7 @@ def open_source(
     below 16 or ages outside 14 to 40 weeks.
     """
     if count < 1:
-        raise UserError(f"count {count} is no number of phantoms; give 1 or more")
+        raise UserError(f"--n {count}: ask for at least one phantom")
     if size < SMALLEST_SIZE:
         raise UserError(f"size {size} is too small for a phantom; give {SMALLEST_SIZE} or more")
     check_ages(age_range_weeks)
