@@ -18,7 +18,7 @@ SUMS = "SHA256SUMS"
 
 def write_sums(folder: Path, files: Iterable[Path]) -> str:
     """Write the digests of ``files`` and return one digest of all their names and contents."""
-    ordered = sorted(path.relative_to(folder).as_posix() for path in files)
+    ordered = [path.relative_to(folder).as_posix() for path in sorted(files)]
     named = list(zip(ordered, _digests(folder, ordered), strict=True))
     write_text(folder / SUMS, "".join(f"{digest}  {name}\n" for name, digest in named))
     return digest_json(named)
