@@ -190,3 +190,18 @@ def test_impossible_fraction(tmp_path: Path, data, held_out: float) -> None:  # 
     assert code == 2
     assert "--held-out" in said
     assert not (tmp_path / "out").exists()
+
+
+def test_download_of_the_weights_is_reached_from_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from fetalsynth.assessment.features import download
+
+    def fetched(folder: Path) -> Path:
+        return folder / "weights.pth"
+
+    monkeypatch.setattr(download, "download_inception", fetched)
+    assert main(["data", "download", "inception", "--out", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "Apache-2.0" in said
+    assert f"--inception-weights {tmp_path / 'weights.pth'}" in said

@@ -70,10 +70,10 @@ class Check:
 
 @dataclass(frozen=True)
 class Download:
-    """Fetch a public data set from its publisher; goes on where an earlier try stopped."""
+    """Fetch public data or weights from their publisher; goes on where an earlier try stopped."""
 
-    kind: Annotated[Literal["hc18"], tyro.conf.Positional]
-    """Which one."""
+    kind: Annotated[Literal["hc18", "inception"], tyro.conf.Positional]
+    """hc18, or inception for the weights of the standard FID network."""
     out: Path
     """Folder to fetch it into."""
 
@@ -201,10 +201,23 @@ def _check(wanted: Check) -> int:
 
 
 def _download(wanted: Download) -> int:
+    return {"hc18": _download_hc18, "inception": _download_inception}[wanted.kind](wanted.out)
+
+
+def _download_inception(out: Path) -> int:
+    from fetalsynth.assessment.features.download import download_inception
+
+    print("Inception weights of the FID: TensorFlow's network, Apache-2.0, as pytorch-fid has them")
+    path = download_inception(out)
+    print(f"next: fetalsynth assess … --inception-weights {path}")
+    return 0
+
+
+def _download_hc18(out: Path) -> int:
     from fetalsynth.datasets.download import download_hc18
     from fetalsynth.datasets.hc18 import LICENCE
 
     print(f"{LICENCE.source}: {LICENCE.licence}. Please cite: {LICENCE.citation}\n{LICENCE.url}")
-    folder = download_hc18(wanted.out)
+    folder = download_hc18(out)
     print(f"HC18 is in {folder}; next: fetalsynth data import hc18 {folder} --out DIR --size 64")
     return 0

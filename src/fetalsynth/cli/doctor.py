@@ -32,6 +32,7 @@ CORE = [
 ]
 EXTRAS = {
     "dicom": ("pydicom", "reads DICOM"),
+    "onnx": ("onnxruntime", "reads feature networks in ONNX"),
     "tracking": ("tensorboard", "writes TensorBoard events"),
     "slurm": ("submitit", "runs studies on a SLURM cluster"),
     "reader": ("fastapi", "serves reader studies"),
