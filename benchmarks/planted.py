@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-from fetalsynth.artifacts.scores import Scores
+from fetalsynth.artifacts.scores import Metric, Scores
+from planted_features import judged, kernel_distance
 from planted_images import (
     DISGUISES,
     GRAIN,
@@ -69,6 +70,7 @@ def main(fault_seeds: int, null_seeds: int) -> None:
     _alarm_table(found)
     _metric_table(found)
     _copies(fault_seeds)
+    _known_shifts(8 * fault_seeds)
     _say(f"\n{time.perf_counter() - began:.0f} s in all.")
 
 
@@ -127,6 +129,32 @@ def _copies(seeds: int) -> None:
             right.append(sum(pair.synthetic_file in names for pair in scores.closest_pairs))
             shares.append(scores.metrics["copy-share"].value)
         _row(disguise, f"{alarms} of {seeds}", f"{np.mean(right):.1f}", f"{np.mean(shares):.3f}")
+
+
+def _known_shifts(seeds: int) -> None:
+    _say("")
+    _row("shift", "images a side", "measure", "truth", "mean", "floor", "truth inside the interval")
+    _row(*["---"] * 7)
+    for shift in (0.5, 1.0):
+        truth = kernel_distance(shift**2)
+        for count in (60, 120):
+            found = [judged(seed, count=count, shift=shift) for seed in range(seeds)]
+            kernel = [metrics["KID-Gauss"] for metrics in found]
+            frechet = [metrics["FD-Gauss"] for metrics in found]
+            _shift_row(shift, count, "KID", truth, kernel, subtract=False)
+            _shift_row(shift, count, "FD − floor", shift**2, frechet, subtract=True)
+
+
+def _shift_row(
+    shift: float, count: int, name: str, truth: float, found: list[Metric], *, subtract: bool
+) -> None:
+    floors = np.array([metric.floor or 0.0 for metric in found])
+    taken = floors if subtract else np.zeros(len(found))
+    means = np.array([metric.value for metric in found]) - taken
+    ends = np.array([metric.ci95 for metric in found]) - taken[:, None]
+    inside = int(((ends[:, 0] <= truth) & (truth <= ends[:, 1])).sum())
+    cells = [f"{value:.3g}" for value in (truth, means.mean(), floors.mean())]
+    _row(f"{shift:g}", str(count), name, *cells, f"{inside} of {len(found)}")
 
 
 def _row(*cells: str) -> None:

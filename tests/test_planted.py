@@ -12,10 +12,7 @@ import numpy as np
 import pytest
 
 from fetalsynth.artifacts.scores import Metric, Scores
-from fetalsynth.assessment.floors import make_design
-from fetalsynth.assessment.parts.distances import distances
-from fetalsynth.assessment.samples import Samples
-from fetalsynth.assessment.spaces import Space
+from planted_features import judged, kernel_distance
 from planted_images import (
     DISGUISES,
     GRAIN,
@@ -121,34 +118,6 @@ def test_a_shift_of_brightness_is_recovered_within_its_interval(shift: float) ->
 def levels_between(images: Images) -> Images:
     """Kept off both ends, so that a shift cuts nothing."""
     return np.clip(images, 20, 220)
-
-
-D = 8
-
-
-def features(seed: int, *, count: int, shift: float) -> tuple[Samples, Space]:
-    """Gaussian features, the synthetic ones moved by ``shift`` along the diagonal of D axes."""
-    rng = np.random.default_rng(seed)
-    counts = {"real": count, "synthetic": count}
-    pooled = rng.standard_normal((2 * count, D))
-    pooled[count:] += shift / np.sqrt(D)
-    samples = Samples(
-        images={role: np.zeros((n, 8, 8), np.uint8) for role, n in counts.items()},
-        subjects={role: np.arange(n) for role, n in counts.items()},
-        files={role: tuple(map(str, range(n))) for role, n in counts.items()},
-        seed=seed,
-    )
-    return samples, Space(name="Gauss", pooled=pooled, settings={})
-
-
-def judged(seed: int, *, count: int, shift: float) -> dict[str, Metric]:
-    samples, space = features(seed, count=count, shift=shift)
-    return distances(samples, make_design(samples), (space,)).metrics
-
-
-def kernel_distance(m: float) -> float:
-    """MMD² of N(0, I) and N(b, I), |b|² = m, for (x·y/D + 1)³: moments of x·y in closed form."""
-    return 3 * m / D + 3 * m**2 / D**2 + (m**3 + 6 * m**2 + 3 * m * D + 6 * m) / D**3
 
 
 @pytest.mark.slow
