@@ -314,7 +314,7 @@ def test_source_says_what_it_is() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: open_source(count=0, seed=0, size=64), "count 0"),
+        (lambda: open_source(count=0, seed=0, size=64), "--n 0"),
         (lambda: open_source(count=1, seed=0, size=8), "size 8"),
         (lambda: open_source(count=1, seed=0, size=64, age_range_weeks=(10, 20)), "14 to 40"),
         (lambda: open_source(count=1, seed=0, size=64, age_range_weeks=(30, 20)), "low to high"),
