@@ -40,7 +40,7 @@ SEED = 0
 CHARTED = ("KID-Inception768", "FD-Inception768", "KID-LBP256", "FD-LBP256")
 STYLE = (
     "<style>text{font:12px sans-serif;fill:#1d2327}.tick{stroke:#d9dcd8}"
-    ".floor{fill:#d9dcd8}.interval{stroke:#0b6170;stroke-width:3}.dot{fill:#0b6170}</style>"
+    "svg{background:#fff}.floor{fill:#d9dcd8}.interval{stroke:#0b6170;stroke-width:3}.dot{fill:#0b6170}</style>"
 )
 
 
@@ -190,9 +190,9 @@ def _write_charts(results: dict[str, Scores], folder: Path) -> None:
         found = {label: s.metrics[name] for label, s in results.items() if name in s.metrics}
         if not found:
             continue
-        svg = comparison_chart(name=name, results=found)
-        svg_file = svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
-        text = svg_file.replace("</title>", f"</title>{STYLE}", 1)
+        svg = str(comparison_chart(name=name, results=found))
+        whole = svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+        text = whole.replace("</title>", f"</title>{STYLE}", 1)
         (folder / f"hc18-{name.lower()}.svg").write_text(text, encoding="utf-8")
 
 
