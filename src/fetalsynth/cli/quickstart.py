@@ -64,6 +64,7 @@ def commands(wanted: Quickstart) -> list[list[str]]:
     seed = ["--seed", str(wanted.seed)]
     phantom = ["data", "phantom", "ultrasound", "--n", str(wanted.phantoms), "--size", "64"]
     train = ["train", "dcgan64", "--epochs", str(wanted.epochs), "--batch-size", "16"]
+    train += ["--generator.generator-width", "32", "--generator.discriminator-width", "32"]
     return [
         [*phantom, "--out", data, *seed],
         [*train, "--data", data, "--out", model, *seed],
