@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fetalsynth.generators.settings import DCGANSettings
+from fetalsynth.generators.strided import StridedConv2d, StridedConvTranspose2d
 
 
 def widths(*, size: int, width: int, max_width: int | None) -> list[int]:
@@ -31,7 +32,7 @@ def build_generator(settings: DCGANSettings) -> nn.Sequential:
     layers: list[nn.Module] = [nn.ConvTranspose2d(settings.latents, w[0], 4, 1, 0, bias=False)]
     for before, after in pairwise(w):
         layers += [nn.BatchNorm2d(before), nn.ReLU(inplace=True)]
-        layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False)]
+        layers += [StridedConvTranspose2d(before, after)]
     layers += [nn.BatchNorm2d(w[-1]), nn.ReLU(inplace=True)]
     layers += [nn.ConvTranspose2d(w[-1], settings.channels, 4, 2, 1, bias=False), nn.Tanh()]
     return nn.Sequential(*layers)
@@ -44,7 +45,7 @@ def build_discriminator(settings: DCGANSettings) -> nn.Sequential:
     layers: list[nn.Module] = [nn.Conv2d(settings.channels, w[0], 4, 2, 1, bias=False)]
     layers += [nn.LeakyReLU(0.2, inplace=True)]
     for before, after in pairwise(w):
-        layers += [nn.Conv2d(before, after, 4, 2, 1, bias=False)]
+        layers += [StridedConv2d(before, after)]
         layers += [nn.BatchNorm2d(after), nn.LeakyReLU(0.2, inplace=True)]
     return nn.Sequential(*layers, nn.Conv2d(w[-1], 1, 4, 1, 0, bias=False))
 

@@ -26,17 +26,20 @@ Least number of images
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fetalsynth.assessment.metrics.windows import Array, Window, radius, windowed_means
+from fetalsynth.threads import allowed_cores
 
 K1, K2 = 0.01, 0.03
 # Blocks that stay in a processor's second cache; whole planes took half as long again.
 _PIXELS_AT_ONCE = 1 << 16
 _STEPS = {2: (64,), 3: (8, 32)}
+_WORTH_THREADS = 16  # blocks
 
 
 def ssim(
@@ -88,10 +91,21 @@ def ssim_maps(
     maps = np.empty((count, *(size - margin for size in sizes)))
     images = 1 if len(sizes) == 3 else max(1, _PIXELS_AT_ONCE // (sizes[0] * sizes[1]))
     steps = (images, *_STEPS[len(sizes)])
-    for corner in product(*(range(0, n, step) for n, step in zip(maps.shape, steps, strict=False))):
+
+    def fill(corner: tuple[int, ...]) -> None:
         inside = tuple(slice(at, at + step) for at, step in zip(corner, steps, strict=True))
         around = (inside[0], *(slice(part.start, part.stop + margin) for part in inside[1:]))
         maps[inside] = _map(first[around], second[around], data_range, window, luminance)
+
+    corners = list(product(*(range(0, n, s) for n, s in zip(maps.shape, steps, strict=False))))
+    # The Gaussian's matrix products take every core by themselves.
+    workers = allowed_cores() if window == "uniform7" and len(corners) > _WORTH_THREADS else 1
+    if workers == 1:
+        for corner in corners:
+            fill(corner)
+    else:
+        with ThreadPoolExecutor(workers) as pool:
+            list(pool.map(fill, corners))
     return maps
 
 
