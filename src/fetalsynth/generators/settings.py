@@ -43,11 +43,63 @@ class DCGANSettings(BaseModel):
         return self
 
 
-SETTINGS = {
+class SPADESettings(BaseModel):
+    """Architecture and optimisation of SPADE; the defaults are those of the 2022 MRI study."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    family: Literal["spade"] = "spade"
+    size: int = Field(256, ge=64, le=1024, description="Pixels per side, a power of two.")
+    channels: int = Field(1, ge=1, description="Channels of the images.")
+    labels: int = Field(8, ge=2, le=255, description="Labels, the background included.")
+    width: int = Field(64, ge=1, description="Channels next to the image; up to 16 times inside.")
+    upsampling: Literal["normal", "more", "most"] = Field(
+        "normal", description="Halvings between the image and the innermost map: 5, 6 or 7."
+    )
+    hidden: int = Field(128, ge=1, description="Channels of the label network of a SPADE layer.")
+    normalisation: Literal["batch", "sync", "instance"] = Field(
+        "sync",
+        description="Of the activations that the labels modulate; sync takes the statistics over "
+        "all processes. Batch statistics of one slice are set right by calibration.",
+    )
+    encoder: bool = Field(
+        default=False, description="Draw the innermost map from a variational encoder of images."
+    )
+    latents: int = Field(256, ge=1, description="Random numbers per image, with the encoder.")
+    plane_condition: bool = Field(
+        default=False, description="Tell the network which plane a slice lies in."
+    )
+    discriminators: int = Field(2, ge=1, le=4, description="Scales, each half the one before.")
+    discriminator_layers: int = Field(4, ge=2, le=6, description="Strided layers, and one.")
+    discriminator_width: int = Field(64, ge=1, description="Channels of its first layer.")
+    initial_gain: float = Field(0.02, gt=0, description="Gain of Xavier's normal weights.")
+    learning_rate: float = Field(2e-4, gt=0, description="Adam's step size, before the next.")
+    two_time_scales: bool = Field(
+        default=True,
+        description="Half the rate for the generator, twice for the discriminator, and betas "
+        "(0, 0.9); else one rate and betas (0.5, 0.999).",
+    )
+    feature_matching_weight: float = Field(10.0, ge=0, description="λ of feature matching.")
+    perceptual: Literal["none", "vgg19", "inception768"] = Field(
+        "none", description="Network of the perceptual loss; its weights come from a file."
+    )
+    perceptual_weight: float = Field(10.0, ge=0, description="λ of the perceptual loss.")
+    divergence_weight: float = Field(0.05, ge=0, description="λ of the encoder's divergence.")
+
+    @model_validator(mode="after")
+    def _size_is_a_power_of_two(self) -> Self:
+        if self.size & (self.size - 1):
+            raise ValueError(f"size must be a power of two from 64 to 1024, not {self.size}")
+        return self
+
+
+Settings = DCGANSettings | SPADESettings
+SETTINGS: dict[str, type[DCGANSettings] | type[SPADESettings]] = {
     "dcgan": DCGANSettings,
+    "spade": SPADESettings,
 }
 
 
-def parse_settings(raw: dict[str, Any]) -> DCGANSettings:
+def parse_settings(raw: dict[str, Any]) -> Settings:
     """Settings of the family that ``raw["family"]`` names."""
     return SETTINGS[raw["family"]].model_validate(raw)
