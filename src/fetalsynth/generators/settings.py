@@ -93,10 +93,31 @@ class SPADESettings(BaseModel):
         return self
 
 
-Settings = DCGANSettings | SPADESettings
-SETTINGS: dict[str, type[DCGANSettings] | type[SPADESettings]] = {
+class UNetSettings(BaseModel):
+    """Architecture and optimisation of the network that segments images into tissue labels."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    family: Literal["unet"] = "unet"
+    size: int = Field(128, ge=32, le=1024, description="Pixels per side, a multiple of 2^levels.")
+    channels: int = Field(1, ge=1, description="Channels of the images.")
+    labels: int = Field(8, ge=2, le=255, description="Labels, the background included.")
+    width: int = Field(16, ge=1, description="Channels at full size; doubled at every halving.")
+    levels: int = Field(4, ge=1, le=6, description="Halvings of the size.")
+    learning_rate: float = Field(1e-3, gt=0, description="Adam's step size.")
+
+    @model_validator(mode="after")
+    def _size_can_be_halved(self) -> Self:
+        if self.size % 2**self.levels:
+            raise ValueError(f"size must be a multiple of {2**self.levels}, not {self.size}")
+        return self
+
+
+Settings = DCGANSettings | SPADESettings | UNetSettings
+SETTINGS: dict[str, type[DCGANSettings] | type[SPADESettings] | type[UNetSettings]] = {
     "dcgan": DCGANSettings,
     "spade": SPADESettings,
+    "unet": UNetSettings,
 }
 
 
