@@ -104,12 +104,17 @@ class UNetSettings(BaseModel):
     labels: int = Field(8, ge=2, le=255, description="Labels, the background included.")
     width: int = Field(16, ge=1, description="Channels at full size; doubled at every halving.")
     levels: int = Field(4, ge=1, le=6, description="Halvings of the size.")
+    plane_condition: bool = Field(
+        default=False, description="Tell the network which plane a slice lies in."
+    )
     learning_rate: float = Field(1e-3, gt=0, description="Adam's step size.")
 
     @model_validator(mode="after")
     def _size_can_be_halved(self) -> Self:
-        if self.size % 2**self.levels:
-            raise ValueError(f"size must be a multiple of {2**self.levels}, not {self.size}")
+        if self.size % 2**self.levels or self.size <= 2**self.levels:
+            raise ValueError(
+                f"size must be a multiple of {2**self.levels} and larger, not {self.size}"
+            )
         return self
 
 
