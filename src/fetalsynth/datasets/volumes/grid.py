@@ -1,0 +1,231 @@
+"""From a volume's own space into the cube that a model sees, and back.
+
+The cube's axes are those of the volume, reordered and flipped to run nearest to right, anterior and
+superior; nothing is rotated, so every step is done axis by axis. With the spacing kept, voxels are
+copied, and the way back is exact.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fetalsynth.artifacts.nifti import Affine
+from fetalsynth.datasets.volumes.nifti import spacing_of
+from fetalsynth.errors import UserError
+
+# 0.799999 mm and 0.8 mm are one spacing: over 256 voxels the two drift apart by a hundredth voxel.
+_SAME = 1e-3
+_T = TypeVar("_T", bound=np.generic)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """A cube of ``size`` voxels per side. ``spacing_mm`` None keeps each volume's own spacing."""
+
+    size: int
+    spacing_mm: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """Where a volume lies in the cube.
+
+    ``shape`` is the volume's own. ``affine`` maps cube voxels to mm, ``to_own`` cube voxels to the
+    volume's own voxels; both are (4, 4).
+    """
+
+    shape: tuple[int, int, int]
+    affine: Affine
+    to_own: Affine
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """One axis of the cube: own voxel = start + step · cube voxel along the own axis ``own``."""
+
+    own: int
+    start: float
+    step: float
+
+
+def place(
+    *,
+    shape: tuple[int, ...],
+    affine: Affine,
+    labels: NDArray[Any],
+    grid: Grid,
+    where: str,
+) -> Placement:
+    """Centre the box of ``labels`` > 0 in the cube.
+
+    ``labels`` has ``shape``; ``where`` names the volume in errors. Raises UserError where all is
+    background or the box is larger than the cube, with a size or spacing that would do.
+    """
+    lower, upper = _box(labels, where=where)
+    signs = _orientation(affine)
+    spacing = spacing_of(affine)
+    steps = np.ones(3)
+    if grid.spacing_mm is not None:
+        steps = grid.spacing_mm / spacing
+        steps[np.abs(steps - 1) < _SAME] = 1
+    extent = (upper - lower + 1) / steps
+    if (np.ceil(extent - 1e-6) > grid.size).any():
+        raise UserError(_too_large(extent, spacing * steps, grid=grid, where=where))
+    to_own = np.zeros((4, 4))
+    to_own[3, 3] = 1
+    for axis, (own, sign) in enumerate(signs):
+        step = sign * steps[own]
+        start = (lower[own] + upper[own]) / 2 - step * (grid.size - 1) / 2
+        to_own[own, axis] = step
+        to_own[own, 3] = math.floor(start) if steps[own] == 1 else start
+    return Placement(
+        shape=(int(shape[0]), int(shape[1]), int(shape[2])), affine=affine @ to_own, to_own=to_own
+    )
+
+
+def _box(labels: NDArray[Any], *, where: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First and last labelled voxel along each axis."""
+    inside = labels > 0
+    spans = []
+    for axis in range(3):
+        across = tuple(other for other in range(3) if other != axis)
+        spans.append(np.flatnonzero(inside.any(axis=across)))
+    if not len(spans[0]):
+        raise UserError(f"{where}: every voxel is background; there is no brain to place")
+    return np.array([s[0] for s in spans]), np.array([s[-1] for s in spans])
+
+
+def _orientation(affine: Affine) -> list[tuple[int, int]]:
+    """Per axis of the cube (right, anterior, superior): the own axis nearest to it, its sign."""
+    import nibabel
+
+    orientations: Any = nibabel.orientations
+    codes = orientations.io_orientation(affine)
+    own = np.argsort(codes[:, 0])
+    return [(int(axis), int(codes[axis, 1])) for axis in own]
+
+
+def _too_large(
+    extent: NDArray[np.float64], spacing_mm: NDArray[np.float64], *, grid: Grid, where: str
+) -> str:
+    axis = int(extent.argmax())
+    needed = math.ceil(extent[axis] - 1e-6)
+    size = 1 << (needed - 1).bit_length()
+    coarser = math.ceil(100 * float((extent * spacing_mm).max()) / grid.size) / 100
+    return (
+        f"{where}: the labelled brain is {needed} voxels of {spacing_mm[axis]:.3g} mm long and "
+        f"does not fit a cube of {grid.size}; a size of {size} or a spacing of {coarser:g} mm would"
+    )
+
+
+def conform_image(voxels: NDArray[Any], placement: Placement, *, size: int) -> NDArray[np.float32]:
+    """(I, J, K) in its own space → (size, size, size) in the cube; black outside the volume.
+
+    Linear interpolation; where the cube is coarser the triangle is widened to its step, against
+    aliasing. Copied exactly where the spacing is kept.
+    """
+    axes = _axes(placement)
+    turned = _turned(voxels, axes)
+    return _mapped(np.asarray(turned, np.float32), [(a.start, a.step) for a in axes], size=size)
+
+
+def conform_labels(
+    labels: NDArray[np.uint8], placement: Placement, *, size: int
+) -> NDArray[np.uint8]:
+    """(I, J, K) → (size, size, size): at every voxel the label with the largest share of it."""
+    axes = _axes(placement)
+    return _mapped_labels(_turned(labels, axes), [(a.start, a.step) for a in axes], size=size)
+
+
+def restore_image(cube: NDArray[Any], placement: Placement) -> NDArray[np.float32]:
+    """The inverse of :func:`conform_image`: (size, size, size) → the volume's own space."""
+    axes = _axes(placement)
+    ways = [(-a.start / a.step, 1 / a.step) for a in axes]
+    lengths = [placement.shape[a.own] for a in axes]
+    found = _mapped(np.asarray(cube, np.float32), ways, size=lengths)
+    return np.ascontiguousarray(_turned_back(found, axes))
+
+
+def restore_labels(cube: NDArray[np.uint8], placement: Placement) -> NDArray[np.uint8]:
+    """The inverse of :func:`conform_labels`."""
+    axes = _axes(placement)
+    ways = [(-a.start / a.step, 1 / a.step) for a in axes]
+    lengths = [placement.shape[a.own] for a in axes]
+    return np.ascontiguousarray(_turned_back(_mapped_labels(cube, ways, size=lengths), axes))
+
+
+def _axes(placement: Placement) -> list[_Axis]:
+    owns = [int(np.abs(placement.to_own[:3, axis]).argmax()) for axis in range(3)]
+    return [
+        _Axis(own, float(placement.to_own[own, 3]), float(placement.to_own[own, axis]))
+        for axis, own in enumerate(owns)
+    ]
+
+
+def _turned(voxels: NDArray[_T], axes: list[_Axis]) -> NDArray[_T]:
+    """Own axis order → the cube's; a view."""
+    return voxels.transpose([axis.own for axis in axes])
+
+
+def _turned_back(voxels: NDArray[_T], axes: list[_Axis]) -> NDArray[_T]:
+    return voxels.transpose(np.argsort([axis.own for axis in axes]))
+
+
+Way = tuple[float, float]  # (start, step): source voxel = start + step · target voxel
+
+
+def _mapped(voxels: NDArray[_T], ways: list[Way], *, size: int | list[int]) -> NDArray[_T]:
+    """Every axis in turn; axes that are only shifted or flipped first, for they may shrink."""
+    lengths = [size] * 3 if isinstance(size, int) else size
+    order = sorted(range(3), key=lambda axis: abs(ways[axis][1]) != 1)
+    for axis in order:
+        voxels = _along(voxels, axis, ways[axis], lengths[axis])
+    return voxels
+
+
+def _along(voxels: NDArray[_T], axis: int, way: Way, length: int) -> NDArray[_T]:
+    """Resample one axis to ``length`` voxels; 0 beyond the ends."""
+    places, weights = _taps(voxels.shape[axis], way, length)
+    shape = [1, 1, 1]
+    shape[axis] = length
+    found: NDArray[Any] = np.zeros((), voxels.dtype)
+    for place_, weight in zip(places, weights, strict=True):
+        found = found + np.take(voxels, place_, axis) * weight.astype(voxels.dtype).reshape(shape)
+    return found
+
+
+def _taps(count: int, way: Way, length: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """(T, length) source voxels and their weights: a triangle as wide as the coarser step."""
+    start, step = way
+    centre = start + step * np.arange(length)
+    reach = max(1.0, abs(step))
+    first = np.ceil(centre - reach + 1e-9).astype(np.int64)
+    offsets = np.arange(max(1, math.ceil(2 * reach)))
+    places = first + offsets[:, None]
+    weights = np.maximum(0, 1 - np.abs(places - centre) / reach)
+    if abs(step) == 1 and start == math.floor(start):
+        places, weights = centre.astype(np.int64)[None], np.ones((1, length))
+    weights = weights / weights.sum(axis=0)
+    weights[(places < 0) | (places >= count)] = 0
+    return places.clip(0, count - 1), weights
+
+
+def _mapped_labels(
+    labels: NDArray[np.uint8], ways: list[Way], *, size: int | list[int]
+) -> NDArray[np.uint8]:
+    if all(abs(step) == 1 for _, step in ways):
+        return _mapped(labels, ways, size=size)
+    largest: Any = np.float32(0)
+    total: Any = np.float32(0)
+    best: Any = np.uint8(0)
+    for label in np.unique(labels):
+        if label > 0:
+            share = _mapped((labels == label).astype(np.float32), ways, size=size)
+            best = np.where(share > largest, label, best)
+            largest, total = np.maximum(share, largest), total + share
+    return np.where(largest > 1 - total, best, np.uint8(0))
