@@ -28,8 +28,11 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 
+from fetalsynth.artifacts.building import STATE
+from fetalsynth.generators.batch import Batch
 from fetalsynth.generators.dcgan import DCGAN
 from fetalsynth.threads import free_cores
+from fetalsynth.training.data import ResidentImages
 from fetalsynth.training.device import autocast, choose_device, resolve_precision
 from fetalsynth.training.distributed import Team
 from fetalsynth.training.loop import Options, train
@@ -146,9 +149,10 @@ def our_rate(pixels: np.ndarray, *, images: int, device: torch.device, compiled:
     with tempfile.TemporaryDirectory() as folder:
         train(
             recipe=recipe,
-            pixels=pixels,
+            data=ResidentImages(pixels, device=device),
             seed=0,
             folder=Path(folder),
+            state=Path(folder) / STATE,
             options=Options(
                 device=device,
                 compile=compiled,
@@ -168,7 +172,7 @@ def share_of_peak(rate: float, device: torch.device) -> tuple[float, float, str]
     counter = FlopCounterMode(display=False)
     with counter:
         gan.step(
-            torch.zeros(BATCH, 1, SIZE, SIZE, device=device),
+            Batch(images=torch.zeros(BATCH, 1, SIZE, SIZE, device=device)),
             gan.latents(BATCH, torch.Generator()).to(device),
             optimizers=gan.optimizers(),
             precision=autocast(precision, device),

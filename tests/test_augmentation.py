@@ -7,6 +7,7 @@ import pytest
 import torch
 from skimage.transform import rotate
 
+from fetalsynth.generators.batch import Batch
 from fetalsynth.training.augmentation import apply, sample_params
 from fetalsynth.training.recipe import Augmentation
 
@@ -17,7 +18,9 @@ def params(flip: list[bool], angle: list[float]) -> dict[str, torch.Tensor]:
 
 def test_identity_and_mirror_are_exact() -> None:
     x = torch.rand(2, 3, 16, 16) * 2 - 1
-    y = apply(x, params([False, True], [0.0, 0.0]), augmentation=Augmentation())
+    y = apply(
+        Batch(images=x), params([False, True], [0.0, 0.0]), augmentation=Augmentation()
+    ).images
     assert torch.allclose(y[0], x[0], atol=1e-5)
     assert torch.allclose(y[1], x[1].flip(-1), atol=1e-5)
 
@@ -27,7 +30,9 @@ def test_identity_and_mirror_are_exact() -> None:
 def test_rotation_agrees_with_scikit_image(angle: float, interpolation: str) -> None:
     x = torch.rand(1, 1, 32, 32, dtype=torch.float64) * 2 - 1
     setting = Augmentation(flip=False, rotation_degrees=90, interpolation=interpolation)
-    ours = apply(x, params([False], [angle]), augmentation=setting)[0, 0].numpy()
+    ours = (
+        apply(Batch(images=x), params([False], [angle]), augmentation=setting).images[0, 0].numpy()
+    )
     order = 1 if interpolation == "bilinear" else 0
     theirs = rotate(x[0, 0].numpy(), angle, order=order, cval=-1.0, center=(15.5, 15.5))
     middle = np.hypot(*np.mgrid[-15.5:16, -15.5:16]) < 14
@@ -37,7 +42,9 @@ def test_rotation_agrees_with_scikit_image(angle: float, interpolation: str) -> 
 def test_corners_are_black_and_grey_only_on_request() -> None:
     x = torch.ones(1, 1, 64, 64)
     turned = {
-        fill: apply(x, params([False], [10.0]), augmentation=Augmentation(fill=fill))
+        fill: apply(
+            Batch(images=x), params([False], [10.0]), augmentation=Augmentation(fill=fill)
+        ).images
         for fill in ("black", "grey")
     }
     assert turned["black"][0, 0, 0, -1].item() == pytest.approx(-1.0)

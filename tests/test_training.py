@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,8 +20,10 @@ from fetalsynth.artifacts.building import STATE, partial_path
 from fetalsynth.artifacts.model import read_statistics, read_weights, snapshot_epochs, snapshot_path
 from fetalsynth.cli.main import main
 from fetalsynth.errors import UserError
+from fetalsynth.generators.dcgan import DCGAN
 from fetalsynth.training import checkpoint
 from fetalsynth.training.average import MovingAverage
+from fetalsynth.training.data import ResidentImages, check_batch, check_images
 from fetalsynth.training.distributed import Team
 from fetalsynth.training.loop import Options, train
 from fetalsynth.training.order import Order
@@ -58,9 +61,10 @@ def run(folder: Path, pixels: np.ndarray, *, recipe: Recipe | None = None, **opt
     settings = Options(threads=1, **options)  # type: ignore[arg-type]
     return train(
         recipe=recipe or tiny(),
-        pixels=pixels,
+        data=ResidentImages(pixels, device=torch.device("cpu")),
         seed=5,
         folder=folder,
+        state=folder / STATE,
         options=settings,
         team=Team(),
     )
@@ -257,9 +261,32 @@ def test_a_discriminator_that_has_won_is_reported(
         ((40, 32, 32, 3), "--generator.channels 3"),
     ],
 )
-def test_data_that_do_not_fit(tmp_path: Path, shape: tuple[int, ...], message: str) -> None:
+def test_data_that_do_not_fit(shape: tuple[int, ...], message: str) -> None:
+    recipe = tiny()
+    assert isinstance(recipe, Recipe)
     with pytest.raises(UserError, match=message):
-        run(tmp_path, np.zeros(shape, np.uint8))
+        check_images(np.zeros(shape, np.uint8), recipe=recipe)
+        check_batch(count=shape[0], recipe=recipe, processes=1, least=2)
+
+
+def test_learning_rates_stay_and_then_fall_to_nothing(
+    tmp_path: Path, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """25 + 25 epochs of the MRI study: full rate, then down by equal steps per epoch."""
+    recipe = tiny(epochs=6, decay_epochs=4)
+    assert [recipe.rate_factor(epoch) for epoch in range(6)] == [1, 1, 1, 0.75, 0.5, 0.25]
+    seen: list[float] = []
+    original = DCGAN.step
+
+    def spy(self: DCGAN, *given: object, **named: Any) -> dict[str, torch.Tensor]:
+        seen.append(named["optimizers"]["generator"].param_groups[0]["lr"])
+        return original(self, *given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(DCGAN, "step", spy)
+    run(tmp_path, pixels, recipe=recipe)
+    base = recipe.generator.generator_learning_rate
+    expected = [base * recipe.rate_factor(16 * k // 40) for k in range(len(seen))]
+    assert seen == pytest.approx(expected)
 
 
 def test_sixteen_bit_images_train_as_their_eight_bit_equals(

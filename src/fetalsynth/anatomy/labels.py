@@ -36,7 +36,7 @@ TABLES: dict[str, Mapping[int, int]] = {
 }
 
 
-class UnknownLabels(ValueError):
+class UnknownLabels(ValueError):  # noqa: N818 - it names what was found
     """Labels that a table does not have; ``labels`` lists them."""
 
     def __init__(self, labels: list[int], known: list[int]) -> None:

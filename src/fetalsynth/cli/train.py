@@ -1,8 +1,7 @@
-"""``fetalsynth train``: a recipe and a set of images → a model."""
+"""``fetalsynth train``: a recipe and a set of images or volumes → a model."""
 
 from __future__ import annotations
 
-import sys
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, make_dataclass
 from pathlib import Path
@@ -12,10 +11,10 @@ import tyro
 from pydantic import BaseModel
 
 from fetalsynth.errors import UserError
-from fetalsynth.training.recipe import Recipe, load_recipe, parse_recipe, recipe_names
+from fetalsynth.training.recipe import Run, load_recipe, parse_recipe, recipe_names
 
 if TYPE_CHECKING:
-    from fetalsynth.datasets.loading import ImageSet
+    from fetalsynth.artifacts.manifest import Input
 
 _UNPREFIXED = tyro.conf.arg(name="")
 
@@ -25,7 +24,7 @@ class Train:
     """Where to train, and how fast; what to train is the recipe's."""
 
     data: Path
-    """Images: a folder that `fetalsynth data …` made, or any folder of equally large images."""
+    """A folder that `fetalsynth data …` made, or any folder of equally large images."""
     out: Path
     """New folder for the model. The same command again goes on after an interruption."""
     seed: int = 0
@@ -38,6 +37,8 @@ class Train:
     """Compile the networks (worth it for long runs on a GPU)."""
     checkpoint_seconds: float = 120.0
     """Save the resume state this often."""
+    perceptual_weights: Path | None = None
+    """File of weights, for recipes with a perceptual loss."""
     tensorboard: Path | None = None
     """Write TensorBoard events to this folder as well."""
 
@@ -54,7 +55,7 @@ def run(arguments: list[str]) -> int:
     return 0
 
 
-def parse(arguments: list[str]) -> tuple[Train, Recipe]:
+def parse(arguments: list[str]) -> tuple[Train, Run]:
     """Recipe by name or path, then any of its settings as ``--setting value``."""
     base = load_recipe(arguments[0])
     settings = _unchecked(base)
@@ -86,7 +87,7 @@ def _unchecked(model: BaseModel) -> Any:
     return make_dataclass(type(model).__name__, fields)()
 
 
-def _telling(recipe: Recipe, base: Recipe) -> Recipe:
+def _telling(recipe: Run, base: Run) -> Run:
     """``recipe`` with a description that says what was changed on the command line."""
     before, after = _flat(base.model_dump()), _flat(recipe.model_dump())
     told = ("name", "description")
@@ -121,22 +122,22 @@ def _overview() -> str:
     )
 
 
-def train(wanted: Train, recipe: Recipe) -> None:
+def train(wanted: Train, recipe: Run) -> None:
     """Train, or go on training, or say that it is done."""
     from fetalsynth.artifacts.building import building, is_done, partial_path
     from fetalsynth.artifacts.manifest import draft
-    from fetalsynth.training.data import load_training_images
+    from fetalsynth.cli.training_jobs import job_for
     from fetalsynth.training.device import choose_device
     from fetalsynth.training.distributed import team
 
     _check_places(wanted)
     device = choose_device(wanted.device)
-    images = load_training_images(wanted.data, recipe=recipe, seed=wanted.seed)
+    job = job_for(recipe, wanted=wanted, device=device)
     manifest = draft(
         kind="model",
         configuration={"recipe": recipe.model_dump(mode="json")},
         seed=wanted.seed,
-        inputs=(images.source,),
+        inputs=job.inputs,
         synthetic=True,
     )
     if is_done(wanted.out, manifest):
@@ -150,11 +151,21 @@ def train(wanted: Train, recipe: Recipe) -> None:
         )
         with claim as folder:
             members.wait()
-            _train_in(
-                folder, wanted=wanted, recipe=recipe, images=images, team=members, device=device
-            )
+            facts = job.run(folder, members)
+            if members.leads:
+                _finish(folder, facts, recipe=recipe, source=job.inputs[0])
         if members.leads:
-            print(f"model in {wanted.out} (previews in {wanted.out / 'previews'})")
+            print(f"model in {wanted.out} (look at its previews)")
+
+
+def _finish(folder: Path, facts: dict[str, Any], *, recipe: Run, source: Input) -> None:
+    from fetalsynth.artifacts.building import record_facts
+    from fetalsynth.artifacts.files import write_text
+    from fetalsynth.artifacts.model import CARD
+    from fetalsynth.training.card import model_card
+
+    record_facts(folder, facts)
+    write_text(folder / CARD, model_card(recipe=recipe, facts=facts, source=source))
 
 
 def _check_places(wanted: Train) -> None:
@@ -166,39 +177,3 @@ def _check_places(wanted: Train) -> None:
         raise UserError(f"--tensorboard {wanted.tensorboard}: lies inside --out; choose another")
     if wanted.threads is not None and wanted.threads < 1:
         raise UserError(f"--threads {wanted.threads}: must be 1 or more")
-
-
-def _train_in(
-    folder: Path, *, wanted: Train, recipe: Recipe, images: ImageSet, team: Any, device: Any
-) -> None:
-    from fetalsynth.artifacts.building import record_facts
-    from fetalsynth.artifacts.files import write_text
-    from fetalsynth.artifacts.model import CARD
-    from fetalsynth.training.card import model_card
-    from fetalsynth.training.loop import Options, train
-    from fetalsynth.training.statistics import tensorboard
-
-    options = Options(
-        device=device,
-        threads=wanted.threads,
-        checkpoint_seconds=wanted.checkpoint_seconds,
-        compile=wanted.compile,
-        callbacks=(tensorboard(wanted.tensorboard),) if wanted.tensorboard and team.leads else (),
-    )
-    if team.leads:
-        print(
-            f"training on {len(images.pixels)} images; watch {folder / 'previews'}", file=sys.stderr
-        )
-    facts = train(
-        recipe=recipe,
-        pixels=images.pixels,
-        seed=wanted.seed,
-        folder=folder,
-        options=options,
-        team=team,
-    )
-    if team.leads:
-        subjects = {record.subject for record in images.records}
-        facts = {**facts, "subjects": len(subjects)}
-        record_facts(folder, facts)
-        write_text(folder / CARD, model_card(recipe=recipe, facts=facts, source=images.source))

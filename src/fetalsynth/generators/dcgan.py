@@ -8,7 +8,7 @@ in the discriminator.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from itertools import pairwise
 
@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fetalsynth.generators.batch import Batch
 from fetalsynth.generators.settings import DCGANSettings
 from fetalsynth.generators.strided import StridedConv2d, StridedConvTranspose2d
 
@@ -97,7 +98,7 @@ class DCGAN:
 
     def step(
         self,
-        real: Tensor,
+        batch: Batch,
         latents: Tensor,
         *,
         optimizers: dict[str, torch.optim.Optimizer],
@@ -110,7 +111,7 @@ class DCGAN:
         the generator's, so no gradients of its weights are computed there. Accuracies count hard
         decisions (logit above or below 0), so label smoothing does not distort them.
         """
-        s = self.settings
+        s, real = self.settings, batch.images
         self.discriminator.requires_grad_(True)
         with precision():
             synthetic = self.generator(latents)
@@ -134,7 +135,13 @@ class DCGAN:
         }
 
     @torch.no_grad()
-    def sample(self, generator: nn.Module, latents: Tensor) -> Tensor:
+    def sample(
+        self,
+        generator: nn.Module,
+        latents: Tensor,
+        labels: Tensor | None = None,
+        planes: Tensor | None = None,
+    ) -> Tensor:
         """Images (N, channels, size, size) in [−1, 1] from latents, by ``generator`` in eval mode.
 
         Batch norm then uses stored statistics, so an image does not depend on its batch.
@@ -142,8 +149,19 @@ class DCGAN:
         images: Tensor = generator.eval()(latents).float()
         return images
 
+    def preview(self, generator: nn.Module, latents: Tensor, batch: Batch) -> Tensor:
+        """Pictures for a contact sheet: images from ``latents``."""
+        return self.sample(generator, latents)
+
     @torch.no_grad()
-    def calibrate(self, generator: nn.Module, latents: Tensor, *, batch: int = 64) -> None:
+    def calibrate(
+        self,
+        generator: nn.Module,
+        latents: Tensor,
+        batches: Sequence[Batch] = (),
+        *,
+        chunk: int = 64,
+    ) -> None:
         """Set batch-norm statistics to their mean over ``latents`` (N, latents, 1, 1).
 
         Averaged weights have no statistics of their own, and running ones lag behind the weights.
@@ -154,8 +172,8 @@ class DCGAN:
             norm.reset_running_stats()
             norm.momentum = None
         generator.train()
-        for chunk in torch.split(latents, batch):
-            generator(chunk)
+        for part in torch.split(latents, chunk):
+            generator(part)
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
 

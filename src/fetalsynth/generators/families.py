@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
+from fetalsynth.generators.batch import Batch
 from fetalsynth.generators.dcgan import DCGAN
-from fetalsynth.generators.settings import DCGANSettings
+from fetalsynth.generators.settings import DCGANSettings, Settings
 
 
 class Family(Protocol):
@@ -24,23 +25,34 @@ class Family(Protocol):
     def latents(self, count: int, rng: torch.Generator) -> Tensor: ...
     def step(
         self,
-        real: Tensor,
+        batch: Batch,
         latents: Tensor,
         *,
         optimizers: dict[str, torch.optim.Optimizer],
         precision: Callable[[], AbstractContextManager[object]],
         average_gradients: Callable[[Iterable[nn.Parameter]], None],
     ) -> dict[str, Tensor]: ...
-    def calibrate(self, generator: nn.Module, latents: Tensor) -> None: ...
-    def sample(self, generator: nn.Module, latents: Tensor) -> Tensor: ...
+    def calibrate(
+        self, generator: nn.Module, latents: Tensor, batches: Sequence[Batch]
+    ) -> None: ...
+    def sample(
+        self,
+        generator: nn.Module,
+        latents: Tensor,
+        labels: Tensor | None = None,
+        planes: Tensor | None = None,
+    ) -> Tensor: ...
+    def preview(self, generator: nn.Module, latents: Tensor, batch: Batch) -> Tensor: ...
     def warning(self, means: dict[str, float]) -> str | None: ...
 
 
-FAMILIES = {
-    "dcgan": DCGAN,
-}
+def build(settings: Settings, *, perceptual: nn.Module | None = None) -> Family:
+    """The family that ``settings.family`` names, with untrained networks on the CPU.
 
+    ``perceptual`` is the fixed network of a perceptual loss, where the settings ask for one.
+    """
+    if isinstance(settings, DCGANSettings):
+        return DCGAN(settings)
+    from fetalsynth.generators.spade.family import SPADE
 
-def build(settings: DCGANSettings) -> Family:
-    """The family that ``settings.family`` names, with untrained networks on the CPU."""
-    return FAMILIES[settings.family](settings)
+    return SPADE(settings, perceptual=perceptual)

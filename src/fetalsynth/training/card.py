@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from fetalsynth.artifacts.manifest import NOT_FOR_CLINICAL_USE, Input
-from fetalsynth.training.recipe import Recipe
+from fetalsynth.training.recipe import Run
 
 
-def model_card(*, recipe: Recipe, facts: dict[str, Any], source: Input) -> str:
+def model_card(*, recipe: Run, facts: dict[str, Any], source: Input) -> str:
     """Markdown text for the model's folder; ``facts`` are those of the finished run."""
     counts = ", ".join(f"{name} {n:,}" for name, n in facts["parameters"].items())
     lines = [

@@ -1,14 +1,90 @@
-"""Which images of a data set a recipe trains on."""
+"""What the loop trains on: images resident on the device, and which of a set a recipe takes."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from fetalsynth.datasets.loading import ImageSet, load_images
 from fetalsynth.errors import UserError
+from fetalsynth.generators.batch import Batch
+from fetalsynth.generators.levels import from_levels
 from fetalsynth.randomness import numpy_rng
-from fetalsynth.training.recipe import Recipe
+from fetalsynth.training.recipe import Recipe, Run
+
+
+class TrainingData(Protocol):
+    """``count`` items by number, already on the device of the training."""
+
+    count: int
+
+    def batch(self, indices: Tensor) -> Batch: ...
+    def calibration(self) -> list[Batch]: ...
+    def preview(self) -> Batch: ...
+
+
+class ResidentImages:
+    """All images (N, H, W, C) on the device, in the bytes of their files."""
+
+    def __init__(
+        self, pixels: NDArray[np.uint8] | NDArray[np.uint16], *, device: torch.device
+    ) -> None:
+        self.count = len(pixels)
+        self._full_scale = float(np.iinfo(pixels.dtype).max)
+        levels = torch.from_numpy(pixels.astype(np.int32) if pixels.dtype == np.uint16 else pixels)
+        self._levels = levels.permute(0, 3, 1, 2).contiguous().to(device)
+
+    def batch(self, indices: Tensor) -> Batch:
+        """The images of these numbers."""
+        levels = self._levels[indices.to(self._levels.device)]
+        return Batch(images=from_levels(levels, full_scale=self._full_scale))
+
+    def calibration(self) -> list[Batch]:
+        """Nothing: the generator is calibrated on latents."""
+        return []
+
+    def preview(self) -> Batch:
+        """Nothing to condition on; the first image stands for the size."""
+        return self.batch(torch.zeros(1, dtype=torch.int64))
+
+
+def check_images(pixels: NDArray[np.uint8] | NDArray[np.uint16], *, recipe: Recipe) -> None:
+    """Raise UserError where images and recipe do not fit together."""
+    _, height, width, channels = pixels.shape
+    size = recipe.generator.size
+    if (height, width) != (size, size):
+        raise UserError(
+            f"the images are {width}×{height}, recipe {recipe.name} makes {size}×{size}; "
+            f"import them with --size {size} or take another recipe"
+        )
+    if channels != recipe.generator.channels:
+        raise UserError(
+            f"the images have {channels} channels, the recipe {recipe.generator.channels}; "
+            f"add --generator.channels {channels}"
+        )
+
+
+def check_batch(*, count: int, recipe: Run, processes: int, least: int) -> None:
+    """Raise UserError where the batch is larger than the data or cannot be shared out.
+
+    ``least`` is the smallest batch that one process can train on.
+    """
+    if count < recipe.batch_size:
+        raise UserError(
+            f"there are {count} images to train on, fewer than one batch of {recipe.batch_size}; "
+            f"add images or give --batch-size {max(least, count)} or less"
+        )
+    if recipe.batch_size % processes or recipe.batch_size < least * processes:
+        raise UserError(
+            f"a batch of {recipe.batch_size} cannot be shared by {processes} processes; "
+            f"give a --batch-size that is a multiple of {processes}"
+        )
 
 
 def load_training_images(folder: Path, *, recipe: Recipe, seed: int) -> ImageSet:

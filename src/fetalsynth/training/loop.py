@@ -5,27 +5,25 @@ from __future__ import annotations
 import math
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
+from torch import nn
 
-from fetalsynth.artifacts.building import STATE
 from fetalsynth.errors import UserError
 from fetalsynth.generators.families import build
-from fetalsynth.generators.levels import from_levels
 from fetalsynth.progress import Progress
 from fetalsynth.randomness import torch_rng
 from fetalsynth.threads import free_cores
 from fetalsynth.training import augmentation, checkpoint
 from fetalsynth.training.average import MovingAverage
+from fetalsynth.training.data import TrainingData
 from fetalsynth.training.device import autocast, resolve_precision
 from fetalsynth.training.distributed import Team
 from fetalsynth.training.order import Order
-from fetalsynth.training.recipe import Recipe
+from fetalsynth.training.recipe import Run
 from fetalsynth.training.snapshots import write_preview, write_snapshot
 from fetalsynth.training.statistics import Callback, Log, Running
 from fetalsynth.training.stop import listening
@@ -50,26 +48,29 @@ class Options:
 
 def train(  # noqa: PLR0912, PLR0915 - one linear function is easier to follow here
     *,
-    recipe: Recipe,
-    pixels: NDArray[np.uint8] | NDArray[np.uint16],
+    recipe: Run,
+    data: TrainingData,
     seed: int,
     folder: Path,
+    state: Path,
     options: Options,
     team: Team,
+    perceptual: nn.Module | None = None,
+    label: str | None = None,
 ) -> dict[str, Any]:
-    """Train ``recipe`` on ``pixels`` (N, H, W, C), writing into the growing artifact ``folder``.
+    """Train ``recipe`` on ``data``, writing statistics, previews and weights into ``folder``.
 
-    A state left in ``folder`` by an earlier call is resumed; on the CPU the result is the same to
-    the last bit as without the interruption. Returns facts for the manifest.
+    ``perceptual`` is the fixed network of a perceptual loss, on the device; ``label`` stands beside
+    the progress. A state left in the folder ``state`` by an earlier call is resumed; on the CPU the
+    result is the same to the last bit as without the interruption. Returns facts for the manifest.
 
-    Raises UserError for data that do not fit the recipe, a non-finite loss, or a full disk;
-    KeyboardInterrupt after a requested stop, with the state saved.
+    Raises UserError for a non-finite loss or a full disk; KeyboardInterrupt after a requested stop,
+    with the state saved.
     """
-    check_data(pixels, recipe=recipe, team=team)
     device = options.device
-    count, batch = len(pixels), recipe.batch_size
+    count, batch = data.count, recipe.batch_size
     total = math.ceil(recipe.epochs * count / batch) * batch
-    saved, damaged = checkpoint.load(folder / STATE)
+    saved, damaged = checkpoint.load(state)
     for path in damaged if team.leads else ():
         print(f"warning: {path} is damaged; going on from the state before it", file=sys.stderr)
 
@@ -81,11 +82,12 @@ def train(  # noqa: PLR0912, PLR0915 - one linear function is easier to follow h
         torch.backends.cudnn.benchmark = True
         torch.set_float32_matmul_precision("high")
 
-    family = build(recipe.generator)
+    family = build(recipe.generator, perceptual=perceptual)
     family.initialise(torch_rng(seed=seed, stream="initial weights"))
     for network in family.networks().values():
         network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizers = family.optimizers()
+    rates = {name: optimizer.param_groups[0]["lr"] for name, optimizer in optimizers.items()}
     average = (
         MovingAverage(family.generator, half_life_images=recipe.average_half_life_images)
         if recipe.average_half_life_images
@@ -106,7 +108,7 @@ def train(  # noqa: PLR0912, PLR0915 - one linear function is easier to follow h
         running.restore(saved["running"], device)
 
     def save_state() -> None:
-        state = {
+        everything = {
             "images_seen": images_seen,
             "seconds": seconds + time.monotonic() - began,
             "threads": threads,
@@ -118,14 +120,11 @@ def train(  # noqa: PLR0912, PLR0915 - one linear function is easier to follow h
             "average": average.module.state_dict() if average else {},
             "running": running.state(),
         }
-        checkpoint.save(folder / STATE, state, images_seen=images_seen)
+        checkpoint.save(state, everything, images_seen=images_seen)
 
     if options.compile:
         for network in family.networks().values():
             network.compile()
-    data = torch.from_numpy(pixels.astype(np.int32) if pixels.dtype == np.uint16 else pixels)
-    data = data.permute(0, 3, 1, 2).contiguous().to(device)
-    full_scale = float(np.iinfo(pixels.dtype).max)
 
     keep = {_images(epoch, count) for epoch in recipe.kept_epochs()}
     look = {_images(epoch, count) for epoch in _preview_epochs(recipe)}
@@ -140,7 +139,7 @@ def train(  # noqa: PLR0912, PLR0915 - one linear function is easier to follow h
     with (
         listening() as stop_asked,
         Progress(
-            label=f"training {recipe.name}",
+            label=f"training {label or recipe.name}",
             total=total,
             start=images_seen,
             silent=not team.leads,
@@ -155,10 +154,14 @@ def train(  # noqa: PLR0912, PLR0915 - one linear function is easier to follow h
                 batch, torch_rng(seed=seed, stream="latents", counter=images_seen)
             )[mine]
 
-            real = from_levels(data[indices.to(device)], full_scale=full_scale)
-            real = augmentation.apply(real, params, augmentation=recipe.augmentation)
+            for name, optimizer in optimizers.items():
+                optimizer.param_groups[0]["lr"] = rates[name] * recipe.rate_factor(
+                    images_seen // count
+                )
+            seen = augmentation.apply(data.batch(indices), params, augmentation=recipe.augmentation)
+            images = seen.images.contiguous(memory_format=torch.channels_last)
             losses = family.step(
-                real.contiguous(memory_format=torch.channels_last),
+                replace(seen, images=images),
                 latents.to(device),
                 optimizers=optimizers,
                 precision=computing,
@@ -201,10 +204,15 @@ def train(  # noqa: PLR0912, PLR0915 - one linear function is easier to follow h
             for epoch in ended if team.leads else ():
                 if _images(epoch, count) in keep:
                     write_snapshot(
-                        folder, family, average.module if average else None, epoch=epoch, seed=seed
+                        folder,
+                        family,
+                        average.module if average else None,
+                        data,
+                        epoch=epoch,
+                        seed=seed,
                     )
                 if _images(epoch, count) in look:
-                    write_preview(folder, family, sampled, epoch=epoch, seed=seed)
+                    write_preview(folder, family, sampled, data, epoch=epoch, seed=seed)
             if (stop or save_due) and images_seen < total:
                 if team.leads:
                     save_state()
@@ -230,34 +238,6 @@ def train(  # noqa: PLR0912, PLR0915 - one linear function is easier to follow h
     }
 
 
-def check_data(
-    pixels: NDArray[np.uint8] | NDArray[np.uint16], *, recipe: Recipe, team: Team
-) -> None:
-    """Raise UserError where images, recipe and processes do not fit together."""
-    count, height, width, channels = pixels.shape
-    size = recipe.generator.size
-    if (height, width) != (size, size):
-        raise UserError(
-            f"the images are {width}×{height}, recipe {recipe.name} makes {size}×{size}; "
-            f"import them with --size {size} or take another recipe"
-        )
-    if channels != recipe.generator.channels:
-        raise UserError(
-            f"the images have {channels} channels, the recipe {recipe.generator.channels}; "
-            f"add --generator.channels {channels}"
-        )
-    if count < recipe.batch_size:
-        raise UserError(
-            f"there are {count} images to train on, fewer than one batch of {recipe.batch_size}; "
-            f"add images or give --batch-size {max(2, count)} or less"
-        )
-    if recipe.batch_size % team.size or recipe.batch_size < 2 * team.size:
-        raise UserError(
-            f"a batch of {recipe.batch_size} cannot be shared by {team.size} processes; "
-            f"give a --batch-size that is a multiple of {team.size}"
-        )
-
-
 def _stop_if_not_finite(means: dict[str, float], *, images_seen: int, folder: Path) -> None:
     wrong = [name for name, value in means.items() if not math.isfinite(value)]
     if wrong:
@@ -277,7 +257,7 @@ def _epochs_in(before: int, now: int, count: int) -> range:
     return range(before // count + 1, now // count + 1)
 
 
-def _preview_epochs(recipe: Recipe) -> list[int]:
+def _preview_epochs(recipe: Run) -> list[int]:
     step = recipe.epochs / recipe.previews
     return sorted({max(1, round(step * k)) for k in range(1, recipe.previews + 1)})
 

@@ -8,14 +8,21 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from fetalsynth.anatomy.planes import PLANES, Plane
 from fetalsynth.errors import UserError, explaining
-from fetalsynth.generators.settings import DCGANSettings
+from fetalsynth.generators.settings import (
+    SETTINGS,
+    DCGANSettings,
+    Settings,
+    SPADESettings,
+    UNetSettings,
+)
 
 SHIPPED = Path(__file__).parent / "recipes"
 
 
 class Augmentation(BaseModel):
-    """Random mirroring and rotation, as in the 2022 ultrasound study."""
+    """Random mirroring (of slices only left for right) and rotation, as in the ultrasound study."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -33,22 +40,20 @@ class Augmentation(BaseModel):
     )
 
 
-class Recipe(BaseModel):
-    """A training run but for its data and its seed."""
+class Run(BaseModel):
+    """What every training run has, whatever it trains on."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(description="Stands in the report and the model card.")
     description: str = Field("", description="What the recipe is for.")
-    generator: DCGANSettings
+    generator: Settings
     augmentation: Augmentation = Augmentation()
     epochs: int = Field(ge=1, description="Passes over the training images.")
-    batch_size: int = Field(64, ge=2, description="Images per update, over all processes.")
-    images: int | None = Field(
-        None,
-        ge=1,
-        description="Train on this many, chosen by subject; smaller choices lie within larger.",
+    decay_epochs: int = Field(
+        0, ge=0, description="Over the last so many epochs the learning rates fall towards 0."
     )
+    batch_size: int = Field(64, ge=1, description="Images per update, over all processes.")
     split: Literal["train", "all"] = Field(
         "train", description="Leave held-out subjects out, or train on all."
     )
@@ -67,14 +72,77 @@ class Recipe(BaseModel):
     previews: int = Field(10, ge=1, description="Contact sheets over the run.")
 
     @model_validator(mode="after")
-    def _snapshots_lie_within_the_run(self) -> Self:
+    def _epochs_lie_within_the_run(self) -> Self:
         if any(epoch < 1 for epoch in self.snapshots):
             raise ValueError("snapshots are epochs from 1 on")
+        if self.decay_epochs > self.epochs:
+            raise ValueError("decay_epochs are the last of the epochs and cannot be more")
         return self
 
     def kept_epochs(self) -> list[int]:
         """Epochs after which weights are kept: the listed ones within the run, and the last."""
         return sorted({e for e in self.snapshots if e < self.epochs} | {self.epochs})
+
+    def rate_factor(self, epoch: int) -> float:
+        """What the learning rates are multiplied by in ``epoch`` (from 0 on)."""
+        falling = epoch - (self.epochs - self.decay_epochs)
+        return 1.0 - max(0, falling) / self.decay_epochs if self.decay_epochs else 1.0
+
+
+class Recipe(Run):
+    """A training run on images, but for its data and its seed."""
+
+    generator: DCGANSettings
+    batch_size: int = Field(64, ge=2, description="Images per update, over all processes.")
+    images: int | None = Field(
+        None,
+        ge=1,
+        description="Train on this many, chosen by subject; smaller choices lie within larger.",
+    )
+
+
+class SliceRecipe(Run):
+    """A training run on the slices of labelled volumes, but for its data and its seed."""
+
+    generator: SPADESettings | UNetSettings = Field(discriminator="family")
+    planes: tuple[Plane, ...] = Field(PLANES, min_length=1, description="Planes to train for.")
+    one_network: bool = Field(
+        default=False, description="One network for all planes, told which; else one for each."
+    )
+    spacing_mm: float | None = Field(
+        None, gt=0, description="Resample to this voxel size; None keeps that of each volume."
+    )
+    empty_slices: float = Field(
+        0.0, ge=0, le=1, description="Share of the slices without any label that is trained on."
+    )
+    volumes: int | None = Field(
+        None, ge=1, description="Train on this many; smaller choices lie within larger."
+    )
+    reconstruction: str | None = Field(
+        None, description="Train only on volumes of this reconstruction method, such as irtk."
+    )
+
+    @model_validator(mode="after")
+    def _planes_fit_the_network(self) -> Self:
+        if len(set(self.planes)) != len(self.planes):
+            raise ValueError("planes lists one twice")
+        told = isinstance(self.generator, SPADESettings) and self.generator.plane_condition
+        if isinstance(self.generator, SPADESettings) and self.one_network != told:
+            raise ValueError("one_network and generator.plane_condition go together: set both")
+        return self
+
+    def networks(self) -> dict[str, tuple[Plane, ...]]:
+        """What is trained one after the other: folder in the model → planes of its slices."""
+        if self.one_network:
+            return {"shared": self.planes}
+        return {plane: (plane,) for plane in self.planes}
+
+
+RECIPES: dict[str, type[Recipe] | type[SliceRecipe]] = {
+    "dcgan": Recipe,
+    "spade": SliceRecipe,
+    "unet": SliceRecipe,
+}
 
 
 def recipe_names() -> list[str]:
@@ -82,7 +150,7 @@ def recipe_names() -> list[str]:
     return sorted(path.stem for path in SHIPPED.glob("*.yaml"))
 
 
-def load_recipe(name_or_path: str) -> Recipe:
+def load_recipe(name_or_path: str) -> Recipe | SliceRecipe:
     """Read a recipe by the name of a shipped one or from a YAML file; UserError if it is faulty."""
     path = Path(name_or_path)
     if path.suffix not in (".yaml", ".yml"):
@@ -97,12 +165,16 @@ def load_recipe(name_or_path: str) -> Recipe:
     return parse_recipe(_read_yaml(path), where=str(path))
 
 
-def parse_recipe(raw: Any, *, where: str) -> Recipe:
+def parse_recipe(raw: Any, *, where: str) -> Recipe | SliceRecipe:
     """Validate a mapping as a recipe; UserError lists what is wrong, setting by setting."""
     if not isinstance(raw, dict):
         raise UserError(f"{where}: a recipe is a mapping of settings, see the shipped ones")
+    generator = raw.get("generator")
+    family = generator.get("family", "dcgan") if isinstance(generator, dict) else "dcgan"
+    if family not in RECIPES:
+        raise UserError(f"{where}: generator.family: {family!r} is none of {', '.join(RECIPES)}")
     try:
-        return Recipe.model_validate(raw)
+        return RECIPES[family].model_validate(raw)
     except ValidationError as error:
         raise faults(error, where=where) from error
 
@@ -113,9 +185,11 @@ def faults(error: ValidationError, *, where: str) -> UserError:
 
 
 def _sentence(item: Any) -> str:
-    setting = ".".join(str(part) for part in item["loc"]) or "recipe"
+    parts = [str(part) for part in item["loc"] if part not in SETTINGS]
+    setting = ".".join(parts) or "recipe"
     if item["type"] == "extra_forbidden":
-        known = [*Recipe.model_fields, *DCGANSettings.model_fields, *Augmentation.model_fields]
+        models = [*RECIPES.values(), *SETTINGS.values(), Augmentation]
+        known = [field for model in models for field in model.model_fields]
         close = get_close_matches(setting.split(".")[-1], known, n=1)
         return f"{setting} is no setting" + (f" (did you mean {close[0]}?)" if close else "")
     return f"{setting}: {item['msg']}"

@@ -1,0 +1,186 @@
+"""What ``fetalsynth train`` runs for each kind of recipe: one network, or one for every plane."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from fetalsynth.artifacts.building import STATE
+from fetalsynth.artifacts.digest import digest_file
+from fetalsynth.artifacts.files import write_text
+from fetalsynth.artifacts.manifest import Input
+from fetalsynth.errors import UserError, explaining
+from fetalsynth.generators.settings import SPADESettings
+from fetalsynth.training.data import (
+    ResidentImages,
+    check_batch,
+    check_images,
+    load_training_images,
+)
+from fetalsynth.training.distributed import Team
+from fetalsynth.training.loop import Options, train
+from fetalsynth.training.recipe import Recipe, Run, SliceRecipe
+from fetalsynth.training.statistics import tensorboard
+
+if TYPE_CHECKING:
+    from fetalsynth.cli.train import Train
+
+DONE = "done.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """``run`` trains into a growing artifact and returns the facts for its manifest."""
+
+    inputs: tuple[Input, ...]
+    run: Callable[[Path, Team], dict[str, Any]]
+
+
+def job_for(recipe: Run, *, wanted: Train, device: torch.device) -> Job:
+    """Read the data and check them against the recipe.
+
+    Raises UserError for data, weights and recipe that do not fit together.
+    """
+    if isinstance(recipe, SliceRecipe):
+        return _slices_job(recipe, wanted=wanted, device=device)
+    assert isinstance(recipe, Recipe)
+    if wanted.perceptual_weights is not None:
+        raise UserError(f"--perceptual-weights: recipe {recipe.name} has no perceptual loss")
+    return _images_job(recipe, wanted=wanted, device=device)
+
+
+def _images_job(recipe: Recipe, *, wanted: Train, device: torch.device) -> Job:
+    images = load_training_images(wanted.data, recipe=recipe, seed=wanted.seed)
+    check_images(images.pixels, recipe=recipe)
+
+    def run(folder: Path, team: Team) -> dict[str, Any]:
+        check_batch(count=len(images.pixels), recipe=recipe, processes=team.size, least=2)
+        _announce(team, f"training on {len(images.pixels)} images", folder)
+        facts = train(
+            recipe=recipe,
+            data=ResidentImages(images.pixels, device=device),
+            seed=wanted.seed,
+            folder=folder,
+            state=folder / STATE,
+            options=_options(wanted, device=device, team=team),
+            team=team,
+        )
+        return {**facts, "subjects": len({record.subject for record in images.records})}
+
+    return Job(inputs=(images.source,), run=run)
+
+
+def _slices_job(recipe: SliceRecipe, *, wanted: Train, device: torch.device) -> Job:
+    from fetalsynth.training.slices import ResidentSlices, load_training_volumes
+
+    inputs, perceptual = _perceptual(recipe, wanted.perceptual_weights)
+    volumes = load_training_volumes(wanted.data, recipe=recipe, seed=wanted.seed)
+
+    def run(folder: Path, team: Team) -> dict[str, Any]:
+        facts = {}
+        for name, planes in recipe.networks().items():
+            state = folder / STATE / name
+            if (state / DONE).is_file():
+                facts[name] = json.loads((state / DONE).read_text())
+                continue
+            slices = ResidentSlices(
+                volumes,
+                planes=planes,
+                empty_share=recipe.empty_slices,
+                seed=wanted.seed,
+                device=device,
+            )
+            check_batch(count=slices.count, recipe=recipe, processes=team.size, least=1)
+            told = f"training {name} on {slices.count} slices of {len(volumes.images)} volumes"
+            _announce(team, told, folder / name)
+            with explaining(folder):
+                (folder / name).mkdir(exist_ok=True)
+            facts[name] = train(
+                recipe=recipe,
+                data=slices,
+                seed=wanted.seed,
+                folder=folder / name,
+                state=state,
+                options=_options(wanted, device=device, team=team, part=name),
+                team=team,
+                perceptual=None if perceptual is None else perceptual.to(device),
+                label=f"{recipe.name} {name}",
+            )
+            if team.leads:
+                with explaining(state):
+                    state.mkdir(parents=True, exist_ok=True)
+                write_text(state / DONE, json.dumps(facts[name], allow_nan=False))
+        return _together(facts, volumes=len(volumes.images), subjects=_subjects(volumes.records))
+
+    return Job(inputs=(volumes.source, *inputs), run=run)
+
+
+def _perceptual(
+    recipe: SliceRecipe, path: Path | None
+) -> tuple[tuple[Input, ...], torch.nn.Module | None]:
+    settings = recipe.generator
+    kind = settings.perceptual if isinstance(settings, SPADESettings) else "none"
+    if kind == "none":
+        if path is not None:
+            raise UserError(
+                f"--perceptual-weights {path}: recipe {recipe.name} has no perceptual loss; "
+                "give --generator.perceptual vgg19 or inception768 too"
+            )
+        return (), None
+    if path is None:
+        raise UserError(
+            f"recipe {recipe.name} has the perceptual loss {kind}: give --perceptual-weights FILE, "
+            "or --generator.perceptual none"
+        )
+    from fetalsynth.training.perceptual import load_perceptual
+
+    network = load_perceptual(kind, path)
+    with explaining(path):
+        digest = digest_file(path)
+    return (Input(role="perceptual weights", path=str(path), digest=digest),), network
+
+
+def _options(wanted: Train, *, device: torch.device, team: Team, part: str = "") -> Options:
+    events = wanted.tensorboard / part if wanted.tensorboard and team.leads else None
+    return Options(
+        device=device,
+        threads=wanted.threads,
+        checkpoint_seconds=wanted.checkpoint_seconds,
+        compile=wanted.compile,
+        callbacks=(tensorboard(events),) if events else (),
+    )
+
+
+def _announce(team: Team, what: str, folder: Path) -> None:
+    if team.leads:
+        print(f"{what}; watch {folder / 'previews'}", file=sys.stderr)
+
+
+def _subjects(records: Any) -> int:
+    return len({record.subject for record in records})
+
+
+def _together(facts: dict[str, dict[str, Any]], *, volumes: int, subjects: int) -> dict[str, Any]:
+    """Facts of the whole model; those of each network stand under its name."""
+    first = next(iter(facts.values()))
+    same = ("device", "precision", "processes", "torch", "parameters")
+    return {
+        **{name: first[name] for name in same},
+        "images": sum(each["images"] for each in facts.values()),
+        "images_seen": sum(each["images_seen"] for each in facts.values()),
+        "seconds": round(sum(each["seconds"] for each in facts.values()), 1),
+        "warnings": [
+            {**warning, "network": name}
+            for name, each in facts.items()
+            for warning in each["warnings"]
+        ],
+        "volumes": volumes,
+        "subjects": subjects,
+        "networks": facts,
+    }

@@ -1,0 +1,138 @@
+"""Slices of labelled volumes, taken on the fly from volumes that stay on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fetalsynth.anatomy.planes import PLANES, Plane
+from fetalsynth.artifacts.volumes import WHITE
+from fetalsynth.datasets.volumes.grid import Grid
+from fetalsynth.datasets.volumes.loading import VolumeSet, load_volumes
+from fetalsynth.errors import UserError
+from fetalsynth.generators.batch import Batch
+from fetalsynth.generators.levels import from_levels
+from fetalsynth.randomness import numpy_rng
+from fetalsynth.training.recipe import SliceRecipe
+
+CALIBRATION_SLICES, CALIBRATION_BATCH = 96, 8
+PREVIEW_SLICES = 12
+
+
+class ResidentSlices:
+    """The slices of ``planes`` through every volume: cubes of one size, image and labels.
+
+    ``empty_share`` of the slices without any label are kept, chosen by ``seed``. Rows of
+    ``items`` are (volume, plane, number of the slice as in ``to_slices``).
+    """
+
+    def __init__(
+        self,
+        volumes: VolumeSet,
+        *,
+        planes: Sequence[Plane],
+        empty_share: float,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self._images = [torch.from_numpy(image).to(device) for image in volumes.images]
+        self._labels = [torch.from_numpy(labels).to(device) for labels in volumes.labels]
+        self.items = _items(volumes.labels, planes=planes, empty_share=empty_share, seed=seed)
+        self.count = len(self.items)
+
+    def batch(self, indices: Tensor) -> Batch:
+        """Slices of these numbers: images (N, 1, S, S), labels (N, S, S), planes (N,)."""
+        rows = self.items[indices.numpy()].tolist()
+        levels = torch.stack([_slice(self._images[v], axis, n) for v, axis, n in rows])
+        labels = torch.stack([_slice(self._labels[v], axis, n) for v, axis, n in rows])
+        planes = torch.tensor([axis for _, axis, _ in rows], device=levels.device)
+        images = from_levels(levels[:, None], full_scale=WHITE)
+        return Batch(images=images, labels=labels, planes=planes)
+
+    def calibration(self) -> list[Batch]:
+        """Slices spread evenly over all, in batches."""
+        spread = self._spread(CALIBRATION_SLICES)
+        return [self.batch(part) for part in torch.split(spread, CALIBRATION_BATCH)]
+
+    def preview(self) -> Batch:
+        """A few slices spread over the volumes, near the middle of each."""
+        held = np.array([_held(self._labels[v], axis, n) for v, axis, n in self.items.tolist()])
+        rich = np.flatnonzero(held >= np.quantile(held, 0.6))
+        chosen = rich[np.linspace(0, len(rich) - 1, min(PREVIEW_SLICES, len(rich))).astype(int)]
+        return self.batch(torch.from_numpy(chosen))
+
+    def _spread(self, wanted: int) -> Tensor:
+        return torch.linspace(0, self.count - 1, min(wanted, self.count)).long()
+
+
+def load_training_volumes(folder: Path, *, recipe: SliceRecipe, seed: int) -> VolumeSet:
+    """Read the volumes of ``folder`` that ``recipe`` asks for, as cubes of its size.
+
+    ``split: train`` leaves held-out subjects out where the set has any. ``volumes: n`` takes the
+    first n of an order fixed by ``seed``, so smaller subsets lie within larger ones.
+    Raises UserError where there are too few or a label is not one of the recipe's.
+    """
+    settings = recipe.generator
+    found = load_volumes(
+        folder,
+        role="data",
+        grid=Grid(size=settings.size, spacing_mm=recipe.spacing_mm),
+        splits=("train", "") if recipe.split == "train" else None,
+        reconstructions=None if recipe.reconstruction is None else (recipe.reconstruction,),
+    )
+    if recipe.volumes is not None:
+        found = _subset(found, recipe.volumes, seed=seed, folder=folder)
+    highest = max(int(labels.max()) for labels in found.labels)
+    if highest >= settings.labels:
+        raise UserError(
+            f"{folder}: has label {highest}, the recipe knows 0 to {settings.labels - 1}; "
+            f"give --generator.labels {highest + 1}"
+        )
+    return found
+
+
+def _subset(volumes: VolumeSet, wanted: int, *, seed: int, folder: Path) -> VolumeSet:
+    count = len(volumes.images)
+    if count < wanted:
+        raise UserError(
+            f"{folder}: has {count} volumes to train on, the recipe wants {wanted}; "
+            f"give --volumes {count} or less"
+        )
+    order = numpy_rng(seed=seed, stream="training subset").permutation(count)
+    chosen = sorted(int(k) for k in order[:wanted])
+    return replace(
+        volumes,
+        images=tuple(volumes.images[k] for k in chosen),
+        labels=tuple(volumes.labels[k] for k in chosen),
+        placements=tuple(volumes.placements[k] for k in chosen),
+        records=tuple(volumes.records[k] for k in chosen),
+    )
+
+
+def _items(
+    labels: Sequence[NDArray[np.uint8]], *, planes: Sequence[Plane], empty_share: float, seed: int
+) -> NDArray[np.int64]:
+    rng = numpy_rng(seed=seed, stream="empty slices")
+    rows = []
+    for volume, cube in enumerate(labels):
+        for axis in (PLANES.index(plane) for plane in planes):
+            others = tuple(other for other in range(3) if other != axis)
+            kept = np.asarray(cube.any(axis=others))
+            kept |= rng.random(len(kept)) < empty_share
+            rows += [(volume, axis, int(n)) for n in np.flatnonzero(kept)]
+    return np.asarray(rows, np.int64)
+
+
+def _slice(cube: Tensor, axis: int, number: int) -> Tensor:
+    """(S, S), hung as :func:`fetalsynth.anatomy.planes.to_slices` does."""
+    return cube.select(axis, number).t().flip(0)
+
+
+def _held(labels: Tensor, axis: int, number: int) -> int:
+    return int(torch.count_nonzero(labels.select(axis, number)))
