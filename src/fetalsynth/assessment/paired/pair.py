@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,14 +16,14 @@ from fetalsynth.assessment.metrics.ms_ssim import most_scales, ms_ssim
 from fetalsynth.assessment.metrics.mse import normalised_mse
 from fetalsynth.assessment.metrics.mutual_information import BINS
 from fetalsynth.assessment.metrics.psnr import from_mse
-from fetalsynth.assessment.metrics.ssim import ssim_batch, ssim_maps
+from fetalsynth.assessment.metrics.ssim import ssim_maps
 from fetalsynth.assessment.metrics.tissue_error import tissue_errors
 from fetalsynth.assessment.metrics.trivial_baseline import painted
-from fetalsynth.assessment.metrics.windows import Window, radius
+from fetalsynth.assessment.metrics.windows import Window
+from fetalsynth.assessment.paired.consistency import Consistency, Segment, label_consistency
+from fetalsynth.assessment.paired.slices import Codes, SliceScores, plane_means, score_slices
 from fetalsynth.assessment.regions import Mask, Region, foreground, mean_over, regions
 
-PLANES = {0: "sagittal", 1: "coronal", 2: "axial"}
-LEAST_SIDE = 2 * radius("gaussian") + 1
 Range = tuple[float, float]
 _WINDOWS: dict[str, Window] = {"SSIM": "gaussian", "SSIM-uniform7": "uniform7"}
 
@@ -33,7 +33,8 @@ class ImagePair:
     """A pair of images (H, W) or RAS+ volumes (I, J, K) on one grid.
 
     ``data_range`` is L of PSNR and SSIM, ``black`` the value of no signal; ``real_bins`` and
-    ``synthetic_bins`` are the ranges that the bins of mutual information divide.
+    ``synthetic_bins`` are the ranges that the bins of mutual information divide. ``input_labels``
+    is the map that the synthetic image was made from, where it came with one.
     """
 
     subject: str
@@ -46,14 +47,26 @@ class ImagePair:
     real_bins: Range
     synthetic_bins: Range
     labels: NDArray[np.int64] | None = None
+    input_labels: NDArray[np.int64] | None = None
     mask: Mask | None = None
+    affine: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """Scores of one image against the real one by name (metric-region), and slice by slice."""
+
+    values: dict[str, float]
+    slices: tuple[SliceScores, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairScores:
     """Scores by name (metric-region) of the synthetic image and of the trivial baseline.
 
-    ``rules`` says how the foreground was found and what the baseline paints.
+    ``rules`` says how the foreground was found and what the baseline paints. ``slices`` and
+    ``baseline_slices`` list the same slices of volumes. ``ceiling`` has the scores of consistency
+    that the real image itself reaches.
     """
 
     subject: str
@@ -63,27 +76,36 @@ class PairScores:
     baseline: dict[str, float]
     rules: dict[str, str]
     brightness_ratio: float
+    slices: tuple[SliceScores, ...] = ()
+    baseline_slices: tuple[SliceScores, ...] = ()
+    ceiling: dict[str, float] = field(default_factory=dict)
 
 
-def score_pair(pair: ImagePair, *, scales: int) -> PairScores:
+def score_pair(pair: ImagePair, *, scales: int, segment: Segment | None = None) -> PairScores:
     """All scores of the pair, MS-SSIM with ``scales`` scales (0 leaves it out).
 
-    Raises ValueError where the foreground is empty, or lies within five pixels of the border.
+    ``segment`` adds how well the labels are found again in the synthetic image, where there are
+    any. Raises ValueError where the foreground is empty, or lies within five pixels of the border.
     """
     inside, rule = foreground(real=pair.real, black=pair.black, labels=pair.labels, mask=pair.mask)
-    areas = regions(inside)
     plain = painted(real=pair.real, labels=inside if pair.labels is None else pair.labels)
     drawn = "the foreground" if pair.labels is None else "every label"
+    found = _measured(pair, pair.synthetic, inside, scales, pair.synthetic_bins)
     spread = (float(plain.min()), float(plain.max()))
     own = pair.real_bins if pair.real_bins == pair.synthetic_bins else spread
+    trivial = _measured(pair, plain, inside, scales, own)
+    again = _found_again(pair, plain, segment)
     return PairScores(
         subject=pair.subject,
         real_file=pair.real_file,
         synthetic_file=pair.synthetic_file,
-        values=_all(pair, pair.synthetic, areas, scales, pair.synthetic_bins),
-        baseline=_all(pair, plain, areas, scales, own),
+        values=found.values | again.synthetic,
+        baseline=trivial.values | again.painted,
         rules={"foreground": rule, "baseline_paints": f"{drawn} with its mean"},
         brightness_ratio=_brightness_ratio(pair, inside),
+        slices=found.slices,
+        baseline_slices=trivial.slices,
+        ceiling=again.real,
     )
 
 
@@ -92,21 +114,30 @@ def fitting_scales(sizes: tuple[int, ...]) -> int:
     return most_scales(sizes)
 
 
-def _all(
-    pair: ImagePair, image: NDArray[Any], areas: dict[Region, Mask], scales: int, bins: Range
-) -> dict[str, float]:
+def _measured(
+    pair: ImagePair, image: NDArray[Any], inside: Mask, scales: int, bins: Range
+) -> Measured:
+    areas = regions(inside)
+    codes = (
+        nmi.binned(image=pair.real, data_range=pair.real_bins),
+        nmi.binned(image=image, data_range=bins),
+    )
     values = _similarity(pair, image, areas)
     values |= _pixelwise(pair, image, areas)
-    values |= _information(pair, image, areas, bins)
+    values |= _information(codes, areas)
     if scales:
         values["MS-SSIM-full"] = ms_ssim(
             first=pair.real, second=image, data_range=pair.data_range, scales=scales
         )
+    slices: tuple[SliceScores, ...] = ()
     if pair.real.ndim == 3:
-        values |= _planes(pair, image, areas["mask"])
+        slices = score_slices(
+            real=pair.real, image=image, codes=codes, data_range=pair.data_range, inside=inside
+        )
+        values |= plane_means(slices)
     if pair.labels is not None:
         values |= _tissues(pair, image, pair.labels)
-    return values
+    return Measured(values=values, slices=slices)
 
 
 def _similarity(
@@ -137,14 +168,10 @@ def _pixelwise(pair: ImagePair, image: NDArray[Any], areas: dict[Region, Mask]) 
     return values
 
 
-def _information(
-    pair: ImagePair, image: NDArray[Any], areas: dict[Region, Mask], bins: Range
-) -> dict[str, float]:
-    real = nmi.binned(image=pair.real, data_range=pair.real_bins)
-    other = nmi.binned(image=image, data_range=bins)
+def _information(codes: tuple[Codes, Codes], areas: dict[Region, Mask]) -> dict[str, float]:
     values = {}
     for region, area in areas.items():
-        a, b = real[area], other[area]
+        a, b = (side[area] for side in codes)
         values[f"MI-{region}"] = mutual_information.mutual_information(
             first=a, second=b, data_range=(0, BINS)
         )
@@ -154,29 +181,20 @@ def _information(
     return values
 
 
-def _planes(pair: ImagePair, image: NDArray[Any], inside: Mask) -> dict[str, float]:
-    """Scores of whole planes, averaged over the planes that hold foreground, per orientation.
-
-    Empty where planes of that orientation are too small for the window.
-    """
-    values = {}
-    for axis, name in PLANES.items():
-        held = np.flatnonzero(inside.any(axis=tuple(other for other in PLANES if other != axis)))
-        first, second = (
-            np.ascontiguousarray(np.moveaxis(volume, axis, 0)[held])
-            for volume in (pair.real, image)
-        )
-        if min(first.shape[1:]) < LEAST_SIDE:
-            continue
-        similarity = float(
-            ssim_batch(first=first, second=second, data_range=pair.data_range).mean()
-        )
-        each = [correlation(first=a, second=b) for a, b in zip(first, second, strict=True)]
-        r = float(np.mean(each))
-        values[f"SSIM-{name}"] = similarity
-        values[f"correlation-{name}"] = r
-        values[f"combined-{name}"] = combined_score(ssim=similarity, correlation=r)
-    return values
+def _found_again(pair: ImagePair, plain: NDArray[Any], segment: Segment | None) -> Consistency:
+    if segment is None or pair.labels is None or pair.affine is None:
+        return Consistency()
+    return label_consistency(
+        synthetic=pair.synthetic,
+        real=pair.real,
+        painted=plain,
+        labels=pair.labels,
+        input_labels=pair.input_labels,
+        black=pair.black,
+        data_range=pair.data_range,
+        affine=pair.affine,
+        segment=segment,
+    )
 
 
 def _tissues(pair: ImagePair, image: NDArray[Any], labels: NDArray[np.int64]) -> dict[str, float]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from fetalsynth.artifacts.manifest import Input
-from fetalsynth.assessment.paired.pair import LEAST_SIDE, ImagePair
+from fetalsynth.assessment.paired.pair import ImagePair
+from fetalsynth.assessment.paired.slices import LEAST_SIDE
 from fetalsynth.errors import UserError
 
 
