@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from fetalsynth.anatomy.planes import PLANES
 from fetalsynth.generators.settings import SPADESettings
-from fetalsynth.generators.spade.layers import SLOPE, Conditions, SPADEBlock
+from fetalsynth.generators.spade.layers import SLOPE, Conditions, SPADEBlock, enlarge
 
 HALVINGS = {"normal": 5, "more": 6, "most": 7}
 INNERMOST = 16  # times the width next to the image
@@ -86,7 +86,7 @@ class SPADEGenerator(nn.Module):
         x = self.innermost(conditions, labels, z)
         for block, doubled in self.blocks():
             if doubled:
-                x = F.interpolate(x, scale_factor=2, mode="nearest")
+                x = enlarge(x)
             x = block(x, conditions(x.shape[2], x.shape[3]))
         return torch.tanh(self.conv_img(F.leaky_relu(x, SLOPE)))
 

@@ -151,7 +151,20 @@ class SPADEBlock(nn.Module):
         shortcut = x
         if self.learned_shortcut:
             shortcut = self.conv_s(self.norm_s(normalised, conditions))
-        y = self.conv_0(F.leaky_relu(self.norm_0(normalised, conditions), SLOPE))
-        y = self.conv_1(F.leaky_relu(self.norm_1(self.norm_1.normalise(y), conditions), SLOPE))
+        y = self.norm_1.normalise(self._first_convolution(normalised, conditions))
+        y = self.conv_1(F.leaky_relu(self.norm_1(y, conditions), SLOPE))
         result: Tensor = shortcut + y
         return result
+
+    def first_half(self, x: Tensor, conditions: Tensor) -> Tensor:
+        """What ``norm_1`` reads: (N, min(inputs, outputs), H, W)."""
+        return self._first_convolution(self.norm_0.normalise(x), conditions)
+
+    def _first_convolution(self, normalised: Tensor, conditions: Tensor) -> Tensor:
+        y: Tensor = self.conv_0(F.leaky_relu(self.norm_0(normalised, conditions), SLOPE))
+        return y
+
+
+def enlarge(x: Tensor) -> Tensor:
+    """(N, C, H, W) → (N, C, 2H, 2W), every position repeated."""
+    return F.interpolate(x, scale_factor=2, mode="nearest")
