@@ -11,14 +11,16 @@ from torch import Tensor, nn
 
 from fetalsynth.generators.batch import Batch
 from fetalsynth.generators.dcgan import DCGAN
-from fetalsynth.generators.settings import DCGANSettings, Settings
+from fetalsynth.generators.settings import DCGANSettings, Settings, UNetSettings
+from fetalsynth.generators.spade.family import SPADE
+from fetalsynth.generators.unet import Segmenter
 
 
 class Family(Protocol):
     """What training and sampling use; ``networks()["generator"]`` is averaged, kept and sampled."""
 
-    generator: nn.Module
-
+    @property
+    def generator(self) -> nn.Module: ...
     def networks(self) -> dict[str, nn.Module]: ...
     def initialise(self, rng: torch.Generator) -> None: ...
     def optimizers(self) -> dict[str, torch.optim.Optimizer]: ...
@@ -53,6 +55,6 @@ def build(settings: Settings, *, perceptual: nn.Module | None = None) -> Family:
     """
     if isinstance(settings, DCGANSettings):
         return DCGAN(settings)
-    from fetalsynth.generators.spade.family import SPADE
-
+    if isinstance(settings, UNetSettings):
+        return Segmenter(settings)
     return SPADE(settings, perceptual=perceptual)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from fetalsynth.anatomy.planes import PLANES
 from fetalsynth.generators.batch import Batch
+from fetalsynth.generators.pictures import label_levels, side_by_side
 from fetalsynth.generators.settings import UNetSettings
 
 _SMOOTH = 1e-5
@@ -148,9 +149,13 @@ class Segmenter:
         raise TypeError("a segmentation network makes no images")
 
     def preview(self, generator: nn.Module, latents: Tensor, batch: Batch) -> Tensor:
-        """Pictures for a contact sheet: the labels found, as grey levels (N, 1, H, W)."""
-        found = segment(generator, batch.images, planes=batch.planes).argmax(1, keepdim=True)
-        return found.float() * (2 / (self.settings.labels - 1)) - 1
+        """Pictures for a contact sheet: for every slice the image, its labels, those found."""
+        if batch.labels is None:
+            raise ValueError("the preview shows labels, and the batch has none")
+        found = segment(generator, batch.images, planes=batch.planes).argmax(1)
+        count = self.settings.labels
+        maps = [label_levels(labels, count=count) for labels in (batch.labels, found)]
+        return side_by_side(batch.images[:, :1], *maps)
 
     def warning(self, means: dict[str, float]) -> str | None:
         """Nothing competes here, so nothing is known to go wrong early."""

@@ -126,8 +126,7 @@ class SliceRecipe(Run):
     def _planes_fit_the_network(self) -> Self:
         if len(set(self.planes)) != len(self.planes):
             raise ValueError("planes lists one twice")
-        told = isinstance(self.generator, SPADESettings) and self.generator.plane_condition
-        if isinstance(self.generator, SPADESettings) and self.one_network != told:
+        if self.one_network != self.generator.plane_condition:
             raise ValueError("one_network and generator.plane_condition go together: set both")
         return self
 
