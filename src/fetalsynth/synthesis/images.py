@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -14,22 +13,21 @@ from numpy.typing import NDArray
 from fetalsynth.artifacts.contact_sheet import contact_sheet, drop_grey_axis
 from fetalsynth.artifacts.files import write_bytes
 from fetalsynth.artifacts.images import ImagesWriter, encode_png
-from fetalsynth.artifacts.manifest import FILENAME, Manifest, read_manifest
-from fetalsynth.artifacts.model import STATISTICS, read_weights, snapshot_epochs, snapshot_path
+from fetalsynth.artifacts.manifest import Manifest, read_manifest
+from fetalsynth.artifacts.model import STATISTICS
 from fetalsynth.errors import UserError
-from fetalsynth.generators.families import Family, build
+from fetalsynth.generators.families import Family
 from fetalsynth.generators.levels import to_levels
-from fetalsynth.generators.settings import parse_settings
+from fetalsynth.generators.settings import DCGANSettings
 from fetalsynth.progress import Progress
 from fetalsynth.randomness import torch_rng
+from fetalsynth.synthesis.weights import Weights, load_trained, settings_of
 
 # Every image is computed in a chunk of this many, always full and always aligned, because
 # convolutions round differently in batches of different size.
 CHUNK = 16
 PREVIEW = 36
 TRAINING_STATISTICS = "training-stats.jsonl"
-
-Weights = Literal["averaged", "raw"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,32 +55,18 @@ def load_model(
     Raises UserError where the artifact, the epoch or the weights are missing or do not fit.
     """
     manifest = read_manifest(folder, kind="model")
-    epochs = snapshot_epochs(folder)
-    if not epochs or (epoch is not None and epoch not in epochs):
-        have = ", ".join(map(str, epochs)) or "none"
-        wanted = "weights" if epoch is None else f"snapshot of epoch {epoch}"
-        raise UserError(f"{folder}: no {wanted} in its snapshots; there are {have}")
-    epoch = epochs[-1] if epoch is None else epoch
-    has_average = snapshot_path(folder, epoch=epoch, averaged=True).is_file()
-    if weights == "averaged" and not has_average:
-        raise UserError(f"{folder}: trained without a moving average; give --weights raw")
-    weights = weights or ("averaged" if has_average else "raw")
-    try:
-        family = build(parse_settings(manifest.configuration["recipe"]["generator"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(
-            f"{folder / FILENAME}: its generator is not one of this fetalsynth; update it, or "
-            "train the model anew"
-        ) from error
-    path = snapshot_path(folder, epoch=epoch, averaged=weights == "averaged")
-    try:
-        family.generator.load_state_dict(read_weights(path))
-    except RuntimeError as error:
-        raise UserError(f"{path}: the weights do not fit the model's configuration") from error
+    settings = settings_of(manifest, folder=folder)
+    if not isinstance(settings, DCGANSettings):
+        raise UserError(f"{folder}: holds a {settings.family} model, which needs --labels")
     device = device or torch.device("cpu")
-    family.generator.to(device).eval()
+    trained = load_trained(folder, settings=settings, epoch=epoch, weights=weights, device=device)
     return LoadedModel(
-        family=family, manifest=manifest, folder=folder, epoch=epoch, weights=weights, device=device
+        family=trained.family,
+        manifest=manifest,
+        folder=folder,
+        epoch=trained.epoch,
+        weights=trained.weights,
+        device=device,
     )
 
 
