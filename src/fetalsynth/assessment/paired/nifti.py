@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from fetalsynth.artifacts.digest import digest_files
 from fetalsynth.artifacts.manifest import Input, input_from, is_artifact
 from fetalsynth.assessment.paired.partners import Item, stem_of
+from fetalsynth.datasets.volumes.nifti import is_nifti, read_nifti, to_ras, volume_space
 from fetalsynth.errors import UserError, explaining
 
-ENDINGS = (".nii.gz", ".nii")
 _LOOSE = ("desc-", "rec-")
 _TOLERANCE_MM = 1e-3
 
@@ -53,7 +53,7 @@ class Volume:
 
 def holds_volumes(folder: Path) -> bool:
     """Whether the folder holds NIfTI files at any depth."""
-    return folder.is_dir() and any(_is_nifti(path) for path in folder.rglob("*.nii*"))
+    return folder.is_dir() and any(is_nifti(path) for path in folder.rglob("*.nii*"))
 
 
 def find_volumes(folder: Path, *, role: str) -> VolumeFiles:
@@ -63,7 +63,7 @@ def find_volumes(folder: Path, *, role: str) -> VolumeFiles:
     or where two label maps or masks have one name.
     """
     with explaining(folder):
-        files = sorted(p for p in folder.rglob("*.nii*") if _is_nifti(p))
+        files = sorted(p for p in folder.rglob("*.nii*") if is_nifti(p))
     others = [p for p in files if _suffix(p) not in ("dseg", "mask")]
     images = [p for p in others if _suffix(p) == "T2w"] or others
     if not images:
@@ -93,10 +93,6 @@ def _named(files: Sequence[Path], suffix: str) -> dict[str, Path]:
     return found
 
 
-def _is_nifti(path: Path) -> bool:
-    return path.is_file() and path.name.endswith(ENDINGS) and not path.name.startswith(".")
-
-
 def _suffix(path: Path) -> str:
     return stem_of(path.name).rsplit("_", 1)[-1]
 
@@ -122,27 +118,8 @@ def read_volume(path: Path, *, like: Volume | None = None) -> Volume:
     Values are float32, or integers where the file stores them unscaled. Raises UserError for
     damaged files, values that are not finite, other than three axes and another grid.
     """
-    import nibabel
-
-    with explaining(path):
-        try:
-            untyped: Any = nibabel
-            image = untyped.as_closest_canonical(untyped.load(path))
-            stored = np.asanyarray(image.dataobj)
-        except (nibabel.filebasedimages.ImageFileError, EOFError, ValueError, OSError) as error:
-            if isinstance(error, FileNotFoundError | PermissionError):
-                raise
-            raise UserError(
-                f"{path}: not a readable NIfTI file ({error}); copy it again"
-            ) from error
-    if stored.ndim == 4 and stored.shape[3] == 1:
-        stored = stored[..., 0]
-    if stored.ndim != 3:
-        raise UserError(f"{path}: has {stored.ndim} axes; a volume of three is needed")
-    voxels = stored if stored.dtype.kind in "iu" else stored.astype(np.float32)
-    if not np.isfinite(voxels).all():
-        raise UserError(f"{path}: holds values that are not finite; mend or leave out that volume")
-    volume = Volume(path=path, voxels=voxels, affine=np.asarray(image.affine, np.float64))
+    voxels, affine = to_ras(read_nifti(path))
+    volume = Volume(path=path, voxels=voxels, affine=affine)
     if like is not None:
         _check_grid(volume, like)
     return volume
@@ -176,13 +153,7 @@ def volume_size(path: Path) -> tuple[int, ...]:
     """Size in RAS+ order, from the header alone."""
     import nibabel
 
+    shape, affine = volume_space(path)
     untyped: Any = nibabel
-    with explaining(path):
-        try:
-            header = untyped.load(path)
-        except (nibabel.filebasedimages.ImageFileError, EOFError) as error:
-            raise UserError(
-                f"{path}: not a readable NIfTI file ({error}); copy it again"
-            ) from error
-    order = np.argsort(untyped.orientations.io_orientation(header.affine)[:, 0])
-    return tuple(int(header.shape[axis]) for axis in order)
+    order = np.argsort(untyped.orientations.io_orientation(affine)[:, 0])
+    return tuple(shape[axis] for axis in order)
