@@ -17,6 +17,8 @@ class PairedSet:
     """``count`` pairs that ``load`` reads one by one; ``sources`` are the real and synthetic ones.
 
     ``settings`` says how grey values were treated, ``least_size`` is the smallest size per axis.
+    ``notes`` are sentences about what was chosen; ``splits`` the rows of the real set that were
+    taken (None: all); ``label_names`` has a name per label where they are known.
     """
 
     sources: tuple[Input, Input]
@@ -24,6 +26,9 @@ class PairedSet:
     load: Callable[[int], ImagePair]
     least_size: tuple[int, ...]
     settings: dict[str, Any]
+    notes: tuple[str, ...] = ()
+    splits: tuple[str, ...] | None = None
+    label_names: tuple[str, ...] = ()
 
 
 def check_side(sizes: tuple[int, ...], path: str) -> None:

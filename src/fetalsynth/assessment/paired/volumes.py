@@ -9,10 +9,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from fetalsynth.anatomy.labels import FETA
+from fetalsynth.artifacts.volumes import WHITE, read_label_names
 from fetalsynth.assessment.paired.nifti import (
     Volume,
     VolumeFiles,
-    find_volumes,
     key,
     read_integers,
     read_volume,
@@ -21,6 +22,7 @@ from fetalsynth.assessment.paired.nifti import (
 from fetalsynth.assessment.paired.pair import ImagePair, Range
 from fetalsynth.assessment.paired.pair_set import PairedSet, check_side
 from fetalsynth.assessment.paired.partners import partners
+from fetalsynth.assessment.paired.selecting import select
 from fetalsynth.assessment.regions import Mask
 from fetalsynth.errors import UserError
 
@@ -28,20 +30,32 @@ Scaling = Literal["stored", "min-max"]
 
 
 def volume_pairs(
-    *, real: Path, synthetic: Path, window: Range | None, scaling: Scaling
+    *,
+    real: VolumeFiles,
+    synthetic: VolumeFiles,
+    window: Range | None,
+    scaling: Scaling,
+    reconstruction: str | None = None,
 ) -> PairedSet:
     """Match the volumes of two folders (named as :mod:`fetalsynth.assessment.paired.nifti` says).
 
     Grey values: ``window`` to 0 and 1, values beyond it cut; without it ``stored`` leaves them and
-    takes the range of each real volume, ``min-max`` brings each volume, the synthetic ones too,
-    from its own lowest and highest value to 0 and 1. Raises UserError for volumes without a partner
-    or on another grid, and for damaged ones when they are read.
+    takes the declared range of ``volumes`` artifacts, of other folders that of each real volume;
+    ``min-max`` brings each volume, the synthetic ones too, from its own lowest and highest value to
+    0 and 1. :mod:`fetalsynth.assessment.paired.selecting` says which volumes are left out. Raises
+    UserError for volumes without a partner or on another grid, and for damaged ones when they are
+    read.
     """
     if window is not None and scaling != "stored":
-        raise UserError(f"{real}: --window and --scaling {scaling} exclude each other; give one")
-    ours, theirs = find_volumes(real, role="real"), find_volumes(synthetic, role="synthetic")
-    matched = partners(ours.items(), theirs.items(), where=f"{real} and {synthetic}")
+        raise UserError(
+            f"{real.folder}: --window and --scaling {scaling} exclude each other; give one"
+        )
+    chosen = select(real=real, synthetic=synthetic, reconstruction=reconstruction)
+    ours, theirs = chosen.real, chosen.synthetic
     items = ours.items()
+    where = f"{real.folder} and {synthetic.folder}"
+    matched = partners(items, theirs.items(), where=where)
+    declared = _declared(real), _declared(synthetic)
 
     def load(number: int) -> ImagePair:
         first, second = matched[number]
@@ -50,51 +64,78 @@ def volume_pairs(
         item = items[first]
         _refuse_flat(reference)
         name = key(ours.images[first]), key(theirs.images[second])
-        return _treated(
-            ImagePair(
-                subject=item.subject or item.stem,
-                real_file=item.file,
-                synthetic_file=theirs.images[second].relative_to(theirs.folder).as_posix(),
-                real=reference.voxels,
-                synthetic=other.voxels,
-                black=0.0,
-                data_range=1.0,
-                real_bins=(0, 1),
-                synthetic_bins=(0, 1),
-                labels=_labels(ours, theirs, name, reference),
-                mask=_mask(ours, name[0], reference),
-            ),
-            window,
-            scaling,
+        own = _labels(theirs.labels.get(name[1]), reference)
+        pair = ImagePair(
+            subject=item.subject or item.stem,
+            real_file=item.file,
+            synthetic_file=theirs.images[second].relative_to(theirs.folder).as_posix(),
+            real=reference.voxels,
+            synthetic=other.voxels,
+            black=0.0,
+            data_range=1.0,
+            real_bins=(0, 1),
+            synthetic_bins=(0, 1),
+            labels=own if name[0] not in ours.labels else _labels(ours.labels[name[0]], reference),
+            input_labels=own,
+            mask=_mask(ours, name[0], reference),
+            affine=reference.affine,
         )
+        return _treated(pair, window, scaling, declared)
 
     sizes = [volume_size(path) for path in ours.images]
     least = tuple(min(size[axis] for size in sizes) for axis in range(3))
-    check_side(least, str(real))
+    check_side(least, str(real.folder))
     return PairedSet(
         sources=(ours.source, theirs.source),
         count=len(matched),
         load=load,
         least_size=least,
-        settings=_grey_settings(window, scaling),
+        settings=_grey_settings(window, scaling, declared),
+        notes=chosen.notes,
+        splits=chosen.splits,
+        label_names=_label_names(real),
     )
 
 
-def _grey_settings(window: Range | None, scaling: Scaling) -> dict[str, Any]:
+def _declared(files: VolumeFiles) -> Range | None:
+    """The range of grey values that every ``volumes`` artifact has; None for other folders."""
+    return (0.0, float(WHITE)) if _is_artifact(files) else None
+
+
+def _label_names(files: VolumeFiles) -> tuple[str, ...]:
+    return (read_label_names(files.folder) or FETA) if _is_artifact(files) else ()
+
+
+def _is_artifact(files: VolumeFiles) -> bool:
+    manifest = files.source.manifest
+    return manifest is not None and manifest.kind == "volumes"
+
+
+def _grey_settings(
+    window: Range | None, scaling: Scaling, declared: tuple[Range | None, Range | None]
+) -> dict[str, Any]:
     if window is not None:
         return {"data_range": 1, "window": list(window), "scaling": "the window to 0 … 1"}
     if scaling == "min-max":
         return {"data_range": 1, "scaling": "each volume from its own lowest and highest to 0 … 1"}
+    if declared[0] is not None:
+        return {"data_range": declared[0][1], "scaling": "as stored, in the range declared"}
     return {"data_range": "highest − lowest value of each real volume", "scaling": "as stored"}
 
 
-def _treated(pair: ImagePair, window: Range | None, scaling: Scaling) -> ImagePair:
+def _treated(
+    pair: ImagePair,
+    window: Range | None,
+    scaling: Scaling,
+    declared: tuple[Range | None, Range | None],
+) -> ImagePair:
     """The pair with its grey values brought to their range, and that range noted."""
     own = [(float(image.min()), float(image.max())) for image in (pair.real, pair.synthetic)]
     if window is None and scaling == "stored":
-        low, high = own[0]
+        ends = [known or found for known, found in zip(declared, own, strict=True)]
+        low, high = ends[0]
         return replace(
-            pair, black=low, data_range=high - low, real_bins=own[0], synthetic_bins=own[1]
+            pair, black=low, data_range=high - low, real_bins=ends[0], synthetic_bins=ends[1]
         )
     chosen = own if window is None else [window, window]
     return replace(
@@ -118,11 +159,7 @@ def _to_unit(voxels: NDArray[Any], ends: Range) -> NDArray[np.float64]:
     return np.asarray(np.clip(scaled, 0, 1))
 
 
-def _labels(
-    real: VolumeFiles, synthetic: VolumeFiles, names: tuple[str, str], like: Volume
-) -> NDArray[np.int64] | None:
-    """The real image's label map, else the one that the synthetic image was made from."""
-    path = real.labels.get(names[0]) or synthetic.labels.get(names[1])
+def _labels(path: Path | None, like: Volume) -> NDArray[np.int64] | None:
     if path is None:
         return None
     labels = read_integers(path, like=like)
