@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fetalsynth.artifacts.digest import digest_bytes
 from fetalsynth.assessment.features.policy import to_grey8
 from fetalsynth.datasets.loading import ImageSet
+from fetalsynth.datasets.scratch import gathered
 from fetalsynth.errors import UserError
 from fetalsynth.randomness import numpy_rng
 
@@ -43,6 +44,17 @@ class Samples:
         before = sum(self.count(other) for other in ROLES[: ROLES.index(role)])
         return before + np.arange(self.count(role))
 
+    def at(self, positions: Index) -> NDArray[np.uint8]:
+        """Images (N, H, W) at ``positions`` in pooled arrays, which must be of one role.
+
+        Raises ValueError where they are of several roles.
+        """
+        for role in self.images:
+            start, stop = self.pooled(role)[0], self.pooled(role)[-1] + 1
+            if ((positions >= start) & (positions < stop)).all():
+                return gathered(self.images[role], positions - start)
+        raise ValueError("the positions are of several roles")
+
     def one_per_subject(self, role: str) -> Index:
         """Positions within the role of one image of each subject, drawn at random.
 
@@ -61,7 +73,7 @@ class Samples:
         kept = {role: self._draw(role, most) for role in self.images}
         return replace(
             self,
-            images={role: self.images[role][index] for role, index in kept.items()},
+            images={role: gathered(self.images[role], index) for role, index in kept.items()},
             subjects={role: self.subjects[role][index] for role, index in kept.items()},
             files={role: tuple(self.files[role][i] for i in kept[role]) for role in kept},
         )

@@ -1,4 +1,8 @@
-"""Image sets as one array: from an ``images`` artifact or from a plain folder."""
+"""Image sets as one array: from an ``images`` artifact or from a plain folder.
+
+Files are read one after the other, and a large array lies in a temporary file, so that memory
+holds a few images however many there are.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,6 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +22,7 @@ from fetalsynth.datasets.folder import combined, digest_each, pseudonym_key
 from fetalsynth.datasets.frames import read_frames
 from fetalsynth.datasets.listing import list_images
 from fetalsynth.datasets.parallel import ordered_map
+from fetalsynth.datasets.scratch import Stack
 from fetalsynth.errors import UserError
 
 _Loaded = list[tuple[ImageRecord, Pixels]]
@@ -57,14 +61,19 @@ def load_images(
     if channels not in (None, 1, 3):
         raise ValueError(f"channels must be 1, 3 or None, not {channels}")
     source, parts = _artifact(folder, role, splits) if is_artifact(folder) else _plain(folder, role)
-    loaded = [item for part in parts for item in part if splits is None or item[0].split in splits]
-    if not loaded:
+    records: list[ImageRecord] = []
+    stack, first = Stack(), None
+    for record, image in (item for part in parts for item in part):
+        if splits is not None and record.split not in splits:
+            continue
+        pixels = with_channels(image, channels)
+        first = (record, pixels) if first is None else first
+        _check_alike(folder, first, (record, pixels), size=size)
+        records.append(record)
+        stack.add(pixels)
+    if first is None:
         raise UserError(f"{folder}: no image in {_named(splits)}; import it with a held-out part")
-    pixels = [with_channels(image, channels) for _, image in loaded]
-    records = tuple(record for record, _ in loaded)
-    _check_alike(folder, records, pixels, size=size)
-    stacked: Any = np.stack(pixels)
-    return ImageSet(pixels=stacked, records=records, source=source)
+    return ImageSet(pixels=stack.whole(), records=tuple(records), source=source)
 
 
 def _named(splits: Collection[str] | None) -> str:
@@ -127,27 +136,30 @@ def with_channels(pixels: Pixels, channels: int | None) -> Pixels:
 
 
 def _check_alike(
-    folder: Path, records: tuple[ImageRecord, ...], pixels: list[Pixels], *, size: int | None
+    folder: Path,
+    first: tuple[ImageRecord, Pixels],
+    other: tuple[ImageRecord, Pixels],
+    *,
+    size: int | None,
 ) -> None:
     mend = "; make them alike with: fetalsynth data import folder … --size"
-    height, width, channels = pixels[0].shape
-    expected = (height, width) if size is None else (size, size)
-    for record, image in zip(records, pixels, strict=True):
-        path = folder / record.file
-        if image.shape[:2] != expected:
-            there, here = _size(image.shape[:2]), _size(expected)
-            against = "needed" if size is not None else f"of {records[0].file}"
-            raise UserError(f"{path}: is {there}, not the {here} {against}{mend}")
-        if image.shape[2] != channels:
-            raise UserError(
-                f"{path}: has {image.shape[2]} channels, but {records[0].file} has {channels}; "
-                "import them with --channels 1 or 3"
-            )
-        if image.dtype != pixels[0].dtype:
-            raise UserError(
-                f"{path}: has {8 * image.dtype.itemsize} bits, but {records[0].file} has "
-                f"{8 * pixels[0].dtype.itemsize}; bring them to one depth"
-            )
+    (model, like), (record, image) = first, other
+    path, channels = folder / record.file, like.shape[2]
+    expected = like.shape[:2] if size is None else (size, size)
+    if image.shape[:2] != expected:
+        there, here = _size(image.shape[:2]), _size(expected)
+        against = "needed" if size is not None else f"of {model.file}"
+        raise UserError(f"{path}: is {there}, not the {here} {against}{mend}")
+    if image.shape[2] != channels:
+        raise UserError(
+            f"{path}: has {image.shape[2]} channels, but {model.file} has {channels}; "
+            "import them with --channels 1 or 3"
+        )
+    if image.dtype != like.dtype:
+        raise UserError(
+            f"{path}: has {8 * image.dtype.itemsize} bits, but {model.file} has "
+            f"{8 * like.dtype.itemsize}; bring them to one depth"
+        )
 
 
 def _size(shape: tuple[int, ...]) -> str:

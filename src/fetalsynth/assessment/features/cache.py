@@ -6,6 +6,7 @@ An entry is whole or absent; processes that share a folder at worst compute the 
 
 from __future__ import annotations
 
+import hashlib
 import io
 import warnings
 import zipfile
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fetalsynth.artifacts.digest import digest_bytes, digest_json
+from fetalsynth.artifacts.digest import digest_json
 from fetalsynth.artifacts.files import write_bytes
 from fetalsynth.errors import DataWarning, explaining
 
@@ -38,8 +39,10 @@ class Key:
 
 def key_of(*, images: NDArray[np.uint8], extractor: str, policy: str) -> Key:
     """The key of a set of images (N, H, W)."""
-    pixels = digest_bytes(np.ascontiguousarray(images).tobytes())
-    content = digest_json([list(images.shape), images.dtype.str, pixels])
+    pixels = hashlib.sha256()
+    for image in images:
+        pixels.update(np.ascontiguousarray(image).data)
+    content = digest_json([list(images.shape), images.dtype.str, pixels.hexdigest()])
     return Key(images=content, extractor=extractor, policy=policy)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fetalsynth.assessment.metrics.lbp import CODES, lbp_codes, lbp_counts, outside_fan
+from fetalsynth.assessment.metrics.lbp import CODES, lbp_vectors
 
 DIMENSIONS = CODES
 
@@ -20,8 +20,7 @@ def lbp_features(
     not drown the rest; 16 gives every row a mean square of 1, as kernels with k(x, y) =
     f(x·y/D) expect. An image without any counted pixel becomes zeros.
     """
-    keep = ~outside_fan(images=images) if exclude_outside_fan else None
-    return from_counts(lbp_counts(codes=lbp_codes(images=images), keep=keep))
+    return from_counts(lbp_vectors(images=images, exclude_outside_fan=exclude_outside_fan))
 
 
 def from_counts(counts: NDArray[np.int64]) -> NDArray[np.float64]:

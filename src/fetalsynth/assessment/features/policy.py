@@ -11,8 +11,11 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from fetalsynth.datasets.scratch import scratch
+
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 LUMA = np.array([0.299, 0.587, 0.114])
+_IMAGES_AT_ONCE = 16
 
 
 def full_window(pixels: Pixels) -> tuple[float, float]:
@@ -25,7 +28,8 @@ def to_grey8(*, pixels: Pixels, window: tuple[float, float] | None = None) -> ND
 
     Colour becomes luminance (ITU-R BT.601). ``window`` (low, high) maps linearly to 0 … 255 with
     rounding, values beyond it to its ends; by default it is the range of the pixel type, which
-    leaves 8-bit grey as it is. Raises ValueError for other shapes, types or an empty window.
+    leaves 8-bit grey as it is, uncopied. Raises ValueError for other shapes, types or an empty
+    window.
     """
     if pixels.ndim != 4 or pixels.shape[3] not in (1, 3):
         raise ValueError(f"needs (N, H, W, 1) or (N, H, W, 3), not {pixels.shape}")
@@ -34,11 +38,15 @@ def to_grey8(*, pixels: Pixels, window: tuple[float, float] | None = None) -> ND
     low, high = full_window(pixels) if window is None else window
     if not high > low:
         raise ValueError(f"the window from {low:g} to {high:g} is empty")
-    grey = pixels[..., 0] if pixels.shape[3] == 1 else np.rint(pixels @ LUMA)
-    if pixels.dtype == np.uint8 and (low, high) == (0.0, 255.0):
-        return grey.astype(np.uint8)
-    scaled = (grey.astype(np.float64) - low) * (255 / (high - low))
-    return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
+    if pixels.dtype == np.uint8 and pixels.shape[3] == 1 and (low, high) == (0.0, 255.0):
+        return pixels[..., 0].astype(np.uint8, copy=False)
+    grey8: NDArray[np.uint8] = scratch(shape=pixels.shape[:3], dtype=np.uint8)
+    for start in range(0, len(pixels), _IMAGES_AT_ONCE):
+        part = pixels[start : start + _IMAGES_AT_ONCE]
+        grey = part[..., 0].astype(np.float64) if part.shape[3] == 1 else np.rint(part @ LUMA)
+        scaled = (grey - low) * (255 / (high - low))
+        grey8[start : start + len(part)] = np.rint(np.clip(scaled, 0, 255))
+    return grey8
 
 
 def resize_clean(images: NDArray[np.generic], *, side: int) -> NDArray[np.float32]:

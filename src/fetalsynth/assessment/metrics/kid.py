@@ -30,7 +30,12 @@ def polynomial_kernel(*, first: NDArray[np.floating], second: NDArray[np.floatin
     if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1]:
         raise ValueError(f"needs (N, D) and (M, D), not {first.shape} and {second.shape}")
     x, y = first.astype(np.float64), second.astype(np.float64)
-    return np.asarray((x @ y.T / x.shape[1] + 1) ** 3)
+    base: Matrix = x @ y.T
+    base /= x.shape[1]
+    base += 1
+    cubed = base * base
+    cubed *= base
+    return cubed
 
 
 def kernel_distance(*, first: NDArray[np.floating], second: NDArray[np.floating]) -> float:

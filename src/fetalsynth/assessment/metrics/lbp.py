@@ -84,6 +84,19 @@ def lbp_counts(
     return np.bincount(chosen, minlength=len(codes) * CODES).reshape(len(codes), CODES)
 
 
+def lbp_vectors(
+    *, images: NDArray[np.integer], exclude_outside_fan: bool = False
+) -> NDArray[np.int64]:
+    """Raw counts (N, 256) of images (N, H, W), a block at a time."""
+    counts = np.empty((len(images), CODES), np.int64)
+    block = max(1, _PIXELS_AT_ONCE // max(1, images[:1].size))
+    for start in range(0, len(images), block):
+        part = images[start : start + block]
+        keep = ~outside_fan(images=part) if exclude_outside_fan else None
+        counts[start : start + block] = lbp_counts(codes=lbp_codes(images=part), keep=keep)
+    return counts
+
+
 def outside_fan(*, images: NDArray[np.integer], black: int = 0) -> NDArray[np.bool_]:
     """Pixels of (N, H, W) images that lie in the flat black surround.
 

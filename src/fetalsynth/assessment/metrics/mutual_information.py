@@ -24,6 +24,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from fetalsynth.datasets.scratch import scratch
 from fetalsynth.progress import Progress
 
 BINS = 32
@@ -68,8 +69,8 @@ def all_pairs(
     Shapes (N, …) and (M, …) with equal image shapes; the answer is (N, M). The joint histograms
     of many pairs are counted by one ``bincount``, and x·ln x comes from a table of integers.
     """
-    a = quantise(images=first, data_range=data_range, bins=bins)
-    b = quantise(images=second, data_range=data_range, bins=bins)
+    a = _codes(first, data_range=data_range, bins=bins)
+    b = _codes(second, data_range=data_range, bins=bins)
     if a.shape[1] != b.shape[1]:
         raise ValueError(f"images differ in shape: {first.shape[1:]} and {second.shape[1:]}")
     pixels, cells = a.shape[1], bins * bins
@@ -83,7 +84,8 @@ def all_pairs(
     for start in range(0, len(b), block):
         part = b[start : start + block] + offsets[: len(b) - start]
         for row, codes in enumerate(a):
-            counts = np.bincount((part + codes * bins).ravel(), minlength=len(part) * cells)
+            placed = part + codes.astype(np.int64) * bins
+            counts = np.bincount(placed.ravel(), minlength=len(part) * cells)
             counts = counts.reshape(len(part), cells)
             joint[row, start : start + block] = table[counts].sum(1)
             if corrected:
@@ -114,6 +116,18 @@ def quantise(
     return np.minimum(scaled, bins - 1)
 
 
+def _codes(
+    images: NDArray[np.generic], *, data_range: tuple[float, float], bins: int
+) -> NDArray[np.unsignedinteger]:
+    """Bin numbers (N, pixels) in the smallest type that holds them, quantised image by image."""
+    pixels = images[:1].size
+    codes = scratch(shape=(len(images), pixels), dtype=np.min_scalar_type(bins - 1))
+    for number in range(len(images)):
+        part = slice(number, number + 1)
+        codes[part] = quantise(images=images[part], data_range=data_range, bins=bins)
+    return codes
+
+
 def _x_log_x(largest: int) -> NDArray[np.float64]:
     """n·ln n for n = 0 … largest, with 0·ln 0 = 0."""
     numbers = np.arange(largest + 1, dtype=np.float64)
@@ -121,10 +135,8 @@ def _x_log_x(largest: int) -> NDArray[np.float64]:
 
 
 def _marginal(
-    codes: NDArray[np.int64], *, bins: int, table: NDArray[np.float64]
+    codes: NDArray[np.unsignedinteger], *, bins: int, table: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Per image: Σ n·ln n over its grey levels, and how many levels occur."""
-    offsets = (np.arange(len(codes)) * bins)[:, None]
-    counts = np.bincount((codes + offsets).ravel(), minlength=len(codes) * bins)
-    counts = counts.reshape(len(codes), bins)
+    counts = np.stack([np.bincount(row, minlength=bins) for row in codes])
     return table[counts].sum(1), np.count_nonzero(counts, axis=1)

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 Matrix = NDArray[np.float64]
 NEIGHBOURS = 10
 _ROWS_AT_ONCE = 512
+_VALUES_AT_ONCE = 1 << 22
 _IMAGES_AT_ONCE = 64
 
 
@@ -79,12 +80,14 @@ def _in_blocks(
     query_subjects: NDArray[np.int64] | None,
 ) -> Neighbours:
     parts = []
-    for start in range(0, len(queries[0]), _ROWS_AT_ONCE):
-        part = slice(start, start + _ROWS_AT_ONCE)
-        squared = _squared(queries[0][part], references[0])
+    norms = [_norms(other) for other in references]
+    step = max(1, min(_ROWS_AT_ONCE, _VALUES_AT_ONCE // max(1, len(references[0]))))
+    for start in range(0, len(queries[0]), step):
+        part = slice(start, start + step)
+        squared = _squared(queries[0][part], references[0], norms[0])
         for number, variant in enumerate(queries):
-            for other in references[number == 0 :]:
-                np.minimum(squared, _squared(variant[part], other), out=squared)
+            for other, norm in list(zip(references, norms, strict=True))[number == 0 :]:
+                np.minimum(squared, _squared(variant[part], other, norm), out=squared)
         if query_subjects is not None:
             squared[query_subjects[part, None] == reference_subjects] = np.inf
         parts.append(_neighbours(squared, reference_subjects))
@@ -116,14 +119,20 @@ def _isolation(distance: Matrix, others: Matrix) -> Matrix:
     return np.where(middle > 0, distance / np.where(middle > 0, middle, 1), 1.0)
 
 
-def _squared(a: Matrix, b: Matrix) -> Matrix:
-    squared: Matrix = (a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * (a @ b.T)
+def _squared(a: Matrix, b: Matrix, norm_b: Matrix) -> Matrix:
+    squared: Matrix = (a**2).sum(1)[:, None] + norm_b - 2 * (a @ b.T)
     return np.maximum(squared, 0.0, out=squared)
+
+
+def _norms(rows: NDArray[Any]) -> NDArray[Any]:
+    """Squared lengths (N,), a few rows at a time."""
+    blocks = range(0, len(rows), _ROWS_AT_ONCE)
+    return np.concatenate([(rows[at : at + _ROWS_AT_ONCE] ** 2).sum(1) for at in blocks])
 
 
 def distance_matrix(*, rows: Matrix) -> Matrix:
     """Euclidean distances (N, N) between rows (N, D); the diagonal is infinite."""
-    distances = np.sqrt(_squared(rows, rows))
+    distances = np.sqrt(_squared(rows, rows, _norms(rows)))
     np.fill_diagonal(distances, np.inf)
     return distances
 

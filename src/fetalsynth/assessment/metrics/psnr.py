@@ -22,6 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+_VALUES_AT_ONCE = 1 << 22
+
 
 def psnr(*, first: NDArray[np.generic], second: NDArray[np.generic], data_range: float) -> float:
     """PSNR in dB of two images of one shape; infinite where they are identical.
@@ -68,17 +70,24 @@ def finite_mean(values: NDArray[np.float64]) -> tuple[float | None, int]:
 def squared_distances(
     *, first: NDArray[np.generic], second: NDArray[np.generic]
 ) -> NDArray[np.float64]:
-    """‖a − b‖² of all pairs, (N, …) and (M, …) to (N, M), from one matrix product in float64.
+    """‖a − b‖² of all pairs, (N, …) and (M, …) to (N, M), from matrix products in float64.
 
-    For integer images every term is an integer below 2⁵³, so the result is exact. For floats the
-    few pairs so close that cancellation would show are computed again by subtraction.
+    Some pixels of all images at a time, so that no float copy of the images is made. For integer
+    images every term is an integer below 2⁵³, so the result is exact. For floats the few pairs so
+    close that cancellation would show are computed again by subtraction.
     """
-    a = first.reshape(len(first), -1).astype(np.float64)
-    b = second.reshape(len(second), -1).astype(np.float64)
-    norm_a, norm_b = (a**2).sum(1)[:, None], (b**2).sum(1)[None, :]
-    squared: NDArray[np.float64] = np.maximum(norm_a + norm_b - 2 * (a @ b.T), 0)
+    a, b = first.reshape(len(first), -1), second.reshape(len(second), -1)
+    sums = np.zeros((len(a), len(b)))
+    products = np.zeros_like(sums)
+    step = max(1, _VALUES_AT_ONCE // (len(a) + len(b)))
+    for start in range(0, a.shape[1], step):
+        x, y = (side[:, start : start + step].astype(np.float64) for side in (a, b))
+        products += x @ y.T
+        sums += np.einsum("ij,ij->i", x, x)[:, None]
+        sums += np.einsum("ij,ij->i", y, y)
+    squared: NDArray[np.float64] = np.maximum(sums - 2 * products, 0)
     if first.dtype.kind in "ub" and second.dtype.kind in "ub":
         return squared
-    for row, column in zip(*np.nonzero(squared <= 1e-6 * (norm_a + norm_b)), strict=True):
-        squared[row, column] = ((a[row] - b[column]) ** 2).sum()
+    for row, column in zip(*np.nonzero(squared <= 1e-6 * sums), strict=True):
+        squared[row, column] = ((a[row].astype(np.float64) - b[column]) ** 2).sum()
     return squared

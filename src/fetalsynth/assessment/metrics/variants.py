@@ -17,34 +17,49 @@ Least number of images
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fetalsynth.assessment.metrics.nearest import flips, shrunk
+from fetalsynth.datasets.scratch import scratch
 
 DEGREES = (0.0, -10.0, -5.0, 5.0, 10.0)
 _FINER = 2
+_IMAGES_AT_ONCE = 256
 
 Rows = NDArray[np.float32]
 
 
 def plain_rows(*, images: NDArray[np.generic], side: int) -> Rows:
     """The images as they are, as rows (N, D) comparable with those of :func:`variant_rows`."""
+    blocks = range(0, len(images), _IMAGES_AT_ONCE)
+    return np.concatenate([_plain(images[at : at + _IMAGES_AT_ONCE], side) for at in blocks])
+
+
+def _plain(images: NDArray[np.generic], side: int) -> Rows:
     return _rows(shrunk(images=shrunk(images=images, side=_FINER * side), side=side))
 
 
 def variant_rows(
     *, images: NDArray[np.generic], side: int, degrees: tuple[float, ...] = DEGREES
 ) -> list[Rows]:
-    """Rows (N, D) of every variant; the images as they are come first."""
-    fine = shrunk(images=images, side=_FINER * side)
-    return [
-        _rows(mirrored)
-        for angle in degrees
-        for mirrored in flips(images=shrunk(images=turned(images=fine, degrees=angle), side=side))
-    ]
+    """Rows (N, D) of every variant; the images as they are come first.
+
+    Twenty copies of all images are too many for memory: they lie in a temporary file.
+    """
+    width = plain_rows(images=images[:1], side=side).shape[1]
+    rows = scratch(shape=(4 * len(degrees), len(images), width), dtype=np.float32)
+    for start in range(0, len(images), _IMAGES_AT_ONCE):
+        part = slice(start, start + _IMAGES_AT_ONCE)
+        fine = shrunk(images=images[part], side=_FINER * side)
+        for number, angle in enumerate(degrees):
+            small = shrunk(images=turned(images=fine, degrees=angle), side=side)
+            for flip, mirrored in enumerate(flips(images=small)):
+                rows[4 * number + flip, part] = _rows(mirrored)
+    return list(rows)
 
 
 def turned(*, images: NDArray[np.generic], degrees: float) -> NDArray[np.float32]:
@@ -55,6 +70,7 @@ def turned(*, images: NDArray[np.generic], degrees: float) -> NDArray[np.float32
     return rows.reshape(images.shape)
 
 
+@lru_cache(maxsize=8)
 def _turning(shape: tuple[int, ...], degrees: float) -> Any:
     """Sparse (H·W, H·W) weights: one product turns all images at once."""
     from scipy import sparse

@@ -33,7 +33,7 @@ from fetalsynth.assessment.metrics.variants import plain_rows, variant_rows
 from fetalsynth.assessment.parts import copying_measures as measures
 from fetalsynth.assessment.parts.nearest_table import nearest_table
 from fetalsynth.assessment.parts.part import Part
-from fetalsynth.assessment.samples import Samples
+from fetalsynth.assessment.samples import Index, Samples
 from fetalsynth.assessment.spaces import Space
 
 SIDE = 32
@@ -43,6 +43,7 @@ P_PIXELS = 8e-4
 P_SPACES = 2e-4
 LEAST_HELD_OUT = 20
 CLOSEST = 12
+_IMAGES_AT_ONCE = 128
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +105,7 @@ def _in_pixels(samples: Samples, role: str) -> Search:
     subjects = samples.subjects[role]
     chosen = samples.one_per_subject("real")
     held_out = nearest_variant(
-        queries=plain_rows(images=samples.images["real"][chosen], side=SIDE),
+        queries=plain_rows(images=samples.images["real"], side=SIDE)[chosen],
         references=references,
         reference_subjects=subjects,
         query_subjects=samples.subjects["real"][chosen] if role == "real" else None,
@@ -139,10 +140,16 @@ def _in_space(space: Space, samples: Samples) -> Search:
     return Search(synthetic=synthetic, held_out=held_out, own=np.empty(0))
 
 
-def _exact_copies(samples: Samples, index: NDArray[np.int64]) -> int:
+def _exact_copies(samples: Samples, index: Index) -> int:
     """Synthetic images that equal their nearest training image after mirroring and rescaling."""
-    images = samples.images["synthetic"]
-    references = standardised(images=samples.images["train"], side=EXACT_SIDE)[index]
+    ours, theirs = samples.images["synthetic"], samples.images["train"]
+    starts = range(0, len(ours), _IMAGES_AT_ONCE)
+    parts = [slice(start, start + _IMAGES_AT_ONCE) for start in starts]
+    return sum(_equal(ours[part], theirs[index[part]]) for part in parts)
+
+
+def _equal(images: NDArray[np.uint8], partners: NDArray[np.uint8]) -> int:
+    references = standardised(images=partners, side=EXACT_SIDE)
     gaps = [
         np.linalg.norm(standardised(images=mirrored, side=EXACT_SIDE) - references, axis=1)
         for mirrored in flips(images=images)

@@ -17,6 +17,7 @@ from fetalsynth.assessment.metrics.nearest import flips, standardised
 from fetalsynth.assessment.parts.part import Part
 from fetalsynth.assessment.samples import Samples
 from fetalsynth.assessment.tables import csv_text
+from fetalsynth.datasets.scratch import gathered
 
 SIDE = 32
 LEAST_REAL = 50
@@ -30,10 +31,11 @@ TABLE = "duplicates.csv"
 def duplicates(samples: Samples) -> Part:
     """The share of synthetic images in clusters, the largest clusters, a table of all."""
     independent = _different_subjects(samples)
-    if len(independent) < LEAST_REAL:
-        why = f"needs real images of at least {LEAST_REAL} subjects, there are {len(independent)}"
+    if sum(map(len, independent)) < LEAST_REAL:
+        there = sum(map(len, independent))
+        why = f"needs real images of at least {LEAST_REAL} subjects, there are {there}"
         return Part(unjudged={"duplicates": why})
-    real, synthetic = _distances(independent), _distances(samples.images["synthetic"])
+    real, synthetic = _distances(independent), _distances([samples.images["synthetic"]])
     nearest = real.min(1).astype(np.float64)
     threshold = duplicate_threshold(nearest=nearest, count=len(synthetic))
     if threshold is None:
@@ -59,20 +61,27 @@ def duplicates(samples: Samples) -> Part:
     )
 
 
-def _different_subjects(samples: Samples) -> NDArray[np.uint8]:
+def _different_subjects(samples: Samples) -> list[NDArray[np.uint8]]:
     """Real images, held out and for training, one of each subject."""
-    roles = [role for role in ("real", "train") if samples.count(role)]
-    parts = [samples.images[role][samples.one_per_subject(role)] for role in roles]
-    return np.concatenate(parts)[:MOST_REAL]
+    left, parts = MOST_REAL, []
+    for role in ("real", "train"):
+        if samples.count(role):
+            chosen = samples.one_per_subject(role)[:left]
+            parts.append(gathered(samples.images[role], chosen))
+            left -= len(chosen)
+    return parts
 
 
-def _distances(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """(N, N), the nearest over mirror images; the diagonal is infinite."""
-    rows = standardised(images=images, side=SIDE).astype(np.float32)
+def _distances(sets: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    """(N, N) among the images of all sets, the nearest over mirror images; inf on the diagonal."""
+    rows, *mirrored = (
+        np.concatenate([standardised(images=flip, side=SIDE) for flip in flipped])
+        for flipped in zip(*(flips(images=images) for images in sets), strict=True)
+    )
+    rows = rows.astype(np.float32)
     products = rows @ rows.T
-    for mirrored in flips(images=images)[1:]:
-        other = standardised(images=mirrored, side=SIDE).astype(np.float32)
-        np.maximum(products, other @ rows.T, out=products)
+    for other in mirrored:
+        np.maximum(products, other.astype(np.float32) @ rows.T, out=products)
     flat = ~rows.any(axis=1)
     products[np.ix_(flat, flat)] = 1
     distances = np.sqrt(np.where(products > 1 - _ROUNDING, 0, 2 - 2 * products))

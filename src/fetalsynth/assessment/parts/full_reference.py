@@ -14,7 +14,7 @@ from fetalsynth.assessment.metrics.mutual_information import BINS
 from fetalsynth.assessment.pairing import AllPairs, Images, Pairing, paired_values
 from fetalsynth.assessment.parts.part import Part
 from fetalsynth.assessment.resampling import DRAWS, Interval, half_samples, interval
-from fetalsynth.assessment.samples import Index, Samples
+from fetalsynth.assessment.samples import ROLES, Index, Samples
 from fetalsynth.progress import Progress
 from fetalsynth.randomness import numpy_rng
 
@@ -97,11 +97,12 @@ def _metric(
     measure: AllPairs, samples: Samples, value: Sides, floor: Sides, pairing: Pairing
 ) -> Metric | None:
     """The mean over the pairs that differ; None where all are identical."""
-    images, subjects = _pooled(samples)
+    roles = [role for role in ROLES if role in samples.subjects]
+    subjects = np.concatenate([samples.subjects[role] for role in roles])
 
     def values(sides: Sides) -> NDArray[np.float64]:
         rng = numpy_rng(seed=samples.seed, stream="assess/pairing")
-        queries, references = images[sides[0]], images[sides[1]]
+        queries, references = map(samples.at, sides)
         return paired_values(
             rule=pairing, measure=measure, queries=queries, references=references, rng=rng
         )
@@ -126,13 +127,6 @@ def _metric(
         floor=floor_mean,
         meaning=_CAVEAT,
     )
-
-
-def _pooled(samples: Samples) -> tuple[Images, Index]:
-    """Images and subject numbers in pooled order; numbers of the roles do not mix here."""
-    roles = [role for role in ("real", "synthetic", "train") if role in samples.images]
-    images = np.concatenate([samples.images[role] for role in roles])
-    return images, np.concatenate([samples.subjects[role] for role in roles])
 
 
 def _interval(

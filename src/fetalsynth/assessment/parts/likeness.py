@@ -10,26 +10,26 @@ from fetalsynth.assessment.metrics.diversity import pair_error, random_pairs
 from fetalsynth.assessment.metrics.ms_ssim import WEIGHTS, most_scales, ms_ssim_batch
 from fetalsynth.assessment.metrics.nearest import shrunk
 from fetalsynth.assessment.parts.part import Part
-from fetalsynth.assessment.samples import Samples
+from fetalsynth.assessment.samples import Index, Samples
 from fetalsynth.randomness import numpy_rng
 
 PAIRS = 600
 SIDE = 128
 LEAST = 20
+_PAIRS_AT_ONCE = 64
 
 
 def likeness(samples: Samples) -> Part:
     """``MS-SSIM-pairs``: the mean over pairs of synthetic images, with that of real ones."""
-    real = samples.images["real"][samples.one_per_subject("real")]
-    synthetic = samples.images["synthetic"]
-    scales = most_scales(shrunk(images=real[:1], side=SIDE).shape[1:])
+    real, synthetic = samples.one_per_subject("real"), np.arange(samples.count("synthetic"))
+    scales = most_scales(shrunk(images=samples.images["real"][:1], side=SIDE).shape[1:])
     fewest = min(len(real), len(synthetic))
     if scales == 0 or fewest < LEAST:
         why = f"needs {LEAST} images of different subjects on each side, of 11 pixels or more"
         return Part(unjudged={"likeness of random pairs": why})
     rng = numpy_rng(seed=samples.seed, stream="assess/likeness")
-    ours, our_error, our_pairs = _mean(synthetic, scales, rng)
-    theirs, their_error, their_pairs = _mean(real, scales, rng)
+    ours, our_error, our_pairs = _mean(samples.images["synthetic"], synthetic, scales, rng)
+    theirs, their_error, their_pairs = _mean(samples.images["real"], real, scales, rng)
     return Part(
         metrics={
             "MS-SSIM-pairs": Metric(
@@ -61,12 +61,15 @@ def likeness(samples: Samples) -> Part:
 
 
 def _mean(
-    images: NDArray[np.uint8], scales: int, rng: np.random.Generator
+    images: NDArray[np.uint8], index: Index, scales: int, rng: np.random.Generator
 ) -> tuple[float, float, int]:
-    """Mean over random pairs, its standard error, number of pairs."""
-    small = shrunk(images=images, side=SIDE)
-    first, second = random_pairs(count=len(images), pairs=PAIRS, rng=rng)
-    values = ms_ssim_batch(first=small[first], second=small[second], data_range=255, scales=scales)
+    """Mean over random pairs of the images ``index``, its standard error, number of pairs."""
+    first, second = random_pairs(count=len(index), pairs=PAIRS, rng=rng)
+    values = np.empty(len(first))
+    for start in range(0, len(first), _PAIRS_AT_ONCE):
+        part = slice(start, start + _PAIRS_AT_ONCE)
+        x, y = (shrunk(images=images[index[side[part]]], side=SIDE) for side in (first, second))
+        values[part] = ms_ssim_batch(first=x, second=y, data_range=255, scales=scales)
     error = pair_error(values=values, first=first, second=second)
     return float(values.mean()), error, len(values)
 

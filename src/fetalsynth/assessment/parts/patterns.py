@@ -12,7 +12,7 @@ from fetalsynth.artifacts.scores import Metric
 from fetalsynth.assessment.features.extractors import Options
 from fetalsynth.assessment.floors import Design, Statistic, floor_settings, matched, matched_metric
 from fetalsynth.assessment.metrics import histograms
-from fetalsynth.assessment.metrics.lbp import CODES, lbp_codes, lbp_counts, outside_fan
+from fetalsynth.assessment.metrics.lbp import CODES, lbp_vectors
 from fetalsynth.assessment.parts.part import Part
 from fetalsynth.assessment.samples import ROLES, Index, Samples
 
@@ -44,10 +44,7 @@ class Table:
 def pattern_counts(samples: Samples, options: Options) -> dict[str, NDArray[np.int64]]:
     """Raw LBP counts (N, 256) of every role."""
     return {
-        role: lbp_counts(
-            codes=lbp_codes(images=images),
-            keep=~outside_fan(images=images) if options.exclude_outside_fan else None,
-        )
+        role: lbp_vectors(images=images, exclude_outside_fan=options.exclude_outside_fan)
         for role, images in samples.images.items()
     }
 
