@@ -21,9 +21,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fetalsynth.assessment.features.inception import BATCH, Network, inception_features
-from fetalsynth.assessment.features.inception_layout import UNPADDED_STRIDES
-from fetalsynth.assessment.features.inception_weights import Tensors, load_weights, state_shapes
+from fetalsynth.assessment.features.inception import BATCH, inception_features
+from fetalsynth.inception.layout import UNPADDED_STRIDES
+from fetalsynth.inception.network import Network
+from fetalsynth.inception.reading import load_weights, state_shapes
+from fetalsynth.inception.weights import Tensors
 from fetalsynth.threads import free_cores
 
 REFERENCE_BATCH = 50

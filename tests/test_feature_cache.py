@@ -13,13 +13,13 @@ from torch.nn import functional as F
 
 from fetalsynth.artifacts.images import ImageRecord
 from fetalsynth.artifacts.manifest import Input
-from fetalsynth.assessment.features import inception
 from fetalsynth.assessment.features.cache import Key, key_of, store, stored
 from fetalsynth.assessment.features.extractors import Options, chosen
-from fetalsynth.assessment.features.inception_weights import folded_shapes
 from fetalsynth.assessment.suite import assess_images
 from fetalsynth.datasets.loading import ImageSet
 from fetalsynth.errors import DataWarning, UserError
+from fetalsynth.inception.network import Network
+from fetalsynth.inception.reading import folded_shapes
 
 
 def noise(n: int, *, side: int = 32, seed: int = 0) -> np.ndarray:
@@ -38,11 +38,11 @@ def evaluated(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Stands in for the network; how many images went through it, one number per batch."""
     calls: list[int] = []
 
-    def features(_: inception.Network, x: torch.Tensor) -> torch.Tensor:
+    def features(_: Network, x: torch.Tensor) -> torch.Tensor:
         calls.append(len(x))
         return F.adaptive_avg_pool2d(x, 16).flatten(1)
 
-    monkeypatch.setattr(inception.Network, "features", features)
+    monkeypatch.setattr(Network, "features", features)
     return calls
 
 

@@ -12,12 +12,13 @@ from scipy.ndimage import gaussian_filter
 from torch.nn import functional as F
 
 from fetalsynth.assessment.features.extractors import EXTRACTORS, Options, chosen
-from fetalsynth.assessment.features.inception import BATCH, Network, inception_features
-from fetalsynth.assessment.features.inception_weights import folded_shapes, load_weights
+from fetalsynth.assessment.features.inception import BATCH, inception_features
 from fetalsynth.assessment.features.lbp import lbp_features
 from fetalsynth.assessment.features.policy import resize_clean, resize_legacy, to_grey8
 from fetalsynth.assessment.metrics.frechet import frechet_distance
 from fetalsynth.errors import UserError
+from fetalsynth.inception.network import Network
+from fetalsynth.inception.reading import folded_shapes, load_weights
 
 
 def noise(n: int, *, side: int = 64, seed: int = 0) -> np.ndarray:

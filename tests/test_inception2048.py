@@ -19,19 +19,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fetalsynth.assessment.features import extractors, inception_weights
-from fetalsynth.assessment.features.convolution import Convolution
+from fetalsynth.assessment.features import extractors
 from fetalsynth.assessment.features.download import download_inception
 from fetalsynth.assessment.features.extractors import Options, chosen
-from fetalsynth.assessment.features.inception import Network, inception_features
-from fetalsynth.assessment.features.inception_weights import (
-    STANDARD_FILE,
-    STANDARD_SHA256,
-    load_weights,
-    state_shapes,
-)
+from fetalsynth.assessment.features.inception import inception_features
 from fetalsynth.assessment.features.policy import resize_clean
 from fetalsynth.errors import UserError
+from fetalsynth.inception.convolution import Convolution
+from fetalsynth.inception.network import Network
+from fetalsynth.inception.reading import folded_shapes, load_weights, state_shapes
+from fetalsynth.inception.weights import STANDARD_FILE, STANDARD_SHA256, InceptionWeights
 
 
 class Basic(nn.Module):
@@ -299,10 +296,10 @@ def test_first_blocks_agree_with_the_folded_file(inception_weights: Path, tmp_pa
 
 
 def inception_weights_up_to_6e(
-    weights: inception_weights.InceptionWeights,
-) -> inception_weights.InceptionWeights:
-    names = inception_weights.folded_shapes()
-    return inception_weights.InceptionWeights(
+    weights: InceptionWeights,
+) -> InceptionWeights:
+    names = folded_shapes()
+    return InceptionWeights(
         tensors={name: weights.tensors[name] for name in names},
         last="Mixed_6e",
         sha256=weights.sha256,
@@ -320,7 +317,7 @@ def test_convolution_is_the_same_with_and_without_onednn(
     exact = F.conv2d(x.double(), kernel.double(), bias.double(), stride, (1, 3))
     for fused in (True, False):
         if not fused:
-            monkeypatch.setattr("fetalsynth.assessment.features.convolution.fuses", lambda: False)
+            monkeypatch.setattr("fetalsynth.inception.convolution.fuses", lambda: False)
         for relu in (True, False):
             layer = Convolution(kernel=kernel, bias=bias, stride=stride, padding=(1, 3), relu=relu)
             with torch.inference_mode():

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fetalsynth.assessment.features.inception_weights import (
-    PUBLISHED,
-    STANDARD_FILE,
-    STANDARD_SHA256,
-)
 from fetalsynth.datasets.download import fetch_file
 from fetalsynth.errors import explaining
+from fetalsynth.inception.weights import PUBLISHED, STANDARD_FILE, STANDARD_SHA256
 
 
 def download_inception(

@@ -14,14 +14,12 @@ from numpy.typing import NDArray
 from fetalsynth.artifacts.digest import digest_file
 from fetalsynth.assessment.features import inception, lbp
 from fetalsynth.assessment.features.cache import Key, key_of, store, stored
-from fetalsynth.assessment.features.inception_layout import DIMENSIONS, Layer
-from fetalsynth.assessment.features.inception_weights import (
-    STANDARD_SHA256,
-    load_weights,
-    recognise,
-)
 from fetalsynth.assessment.features.local_model import LocalModel, open_local_model
 from fetalsynth.errors import UserError
+from fetalsynth.inception.layout import DIMENSIONS, Layer
+from fetalsynth.inception.network import Network
+from fetalsynth.inception.reading import load_weights, recognise
+from fetalsynth.inception.weights import STANDARD_SHA256
 from fetalsynth.progress import Progress
 
 Features = dict[str, NDArray[np.float64]]
@@ -33,8 +31,8 @@ Take = Callable[[NDArray[np.uint8], Progress], NDArray[np.float64]]
 class Options:
     """What the extractors can be told: which weights, which resizing, which pixels count.
 
-    ``inception_weights`` is either file of :mod:`inception_weights`, ``models`` are networks of
-    :mod:`local_model`, and ``cache`` is a folder for features, None to keep none.
+    ``inception_weights`` is either file of :mod:`fetalsynth.inception.reading`, ``models`` are
+    networks of :mod:`local_model`, and ``cache`` is a folder for features, None to keep none.
     """
 
     inception_weights: Path | None = None
@@ -112,7 +110,7 @@ def _cached(
 
 def _inception(sets: Images, options: Options) -> Features:
     path = _weights(options)
-    network = cache(lambda: inception.Network(load_weights(path)))
+    network = cache(lambda: Network(load_weights(path)))
 
     def take(images: NDArray[np.uint8], progress: Progress) -> NDArray[np.float64]:
         return inception.inception_features(

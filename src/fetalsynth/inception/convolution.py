@@ -15,7 +15,8 @@ class Convolution:
 
     ``kernel`` is (out, in, height, width). For each shape of maps the kernel is kept once more in
     the order that oneDNN wants for it (without the shape it chooses one of half the speed), so
-    give maps of one shape. Without oneDNN the values are the same up to rounding.
+    give maps of one shape. Without oneDNN the values are the same up to rounding; so are they with
+    ``fused`` False, where gradients flow and any device will do.
     """
 
     kernel: Tensor
@@ -23,6 +24,7 @@ class Convolution:
     stride: int
     padding: tuple[int, int]
     relu: bool
+    fused: bool = True
     _packed: dict[tuple[int, ...], Tensor] = field(default_factory=dict, init=False, repr=False)
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -31,7 +33,7 @@ class Convolution:
         from torch.nn import functional as F
 
         strides = [self.stride, self.stride]
-        if not fuses():
+        if not (self.fused and fuses()):
             y = F.conv2d(x, self.kernel, self.bias, strides, self.padding)
             return F.relu_(y) if self.relu else y
         after = "relu" if self.relu else "none"
