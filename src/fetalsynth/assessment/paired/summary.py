@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fetalsynth.artifacts.scores import Alarm, Metric
-from fetalsynth.assessment.metrics.mutual_information import BINS
+from fetalsynth.assessment.paired.facts import METRICS, Facts, place_of, split_name
 from fetalsynth.assessment.paired.pair import PairScores
 from fetalsynth.assessment.parts.part import Part
 from fetalsynth.assessment.resampling import Interval
@@ -21,87 +20,11 @@ UNJUDGED = (
     "run fetalsynth assess without --paired for that"
 )
 _UNJUDGED = ("shift", "texture", "intensity", "collapse", "copying")
-_PLACES = {
-    "full": "over the whole image",
-    "box": "over the box around the foreground",
-    "mask": "over the foreground",
-    "axial": "over whole axial planes that hold foreground",
-    "coronal": "over whole coronal planes that hold foreground",
-    "sagittal": "over whole sagittal planes that hold foreground",
-}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Facts:
-    """What a reader must know of a metric: ``least`` and ``most`` are the ends of its range."""
-
-    words: str
-    direction: Literal["lower", "higher", "none"] = "higher"
-    least: float = -np.inf
-    most: float = np.inf
-    unit: str | None = None
-    settings: dict[str, Any]
-
-
-_GAUSSIAN = {"window": "Gaussian, σ 1.5, 11 pixels a side", "K1": 0.01, "K2": 0.03}
-_UNIFORM = {"window": "uniform, 7 pixels a side, sample variances", "K1": 0.01, "K2": 0.03}
-_BINNED = {"bins": BINS}
-METRICS: dict[str, Facts] = {
-    "SSIM": Facts(words="Likeness of local structure", least=-1, most=1, settings=_GAUSSIAN),
-    "SSIM-uniform7": Facts(
-        words="Likeness of local structure", least=-1, most=1, settings=_UNIFORM
-    ),
-    "MS-SSIM": Facts(
-        words="Likeness of structure at several scales", least=0, most=1, settings=_GAUSSIAN
-    ),
-    "correlation": Facts(
-        words="Correlation of grey values, whatever brightness and contrast",
-        least=-1,
-        most=1,
-        settings={},
-    ),
-    "combined": Facts(
-        words="(2 SSIM + correlation)/3, the score of the fetal MRI study",
-        least=-1,
-        most=1,
-        settings=_GAUSSIAN,
-    ),
-    "MSE": Facts(
-        words="Mean squared difference in units of the squared range of values",
-        direction="lower",
-        least=0,
-        settings={"divided_by": "squared data range"},
-    ),
-    "PSNR": Facts(words="Signal over error, pixel by pixel", unit="dB", settings={}),
-    "MI": Facts(
-        words="How much the grey value of one image tells about the other",
-        unit="nats",
-        settings={**_BINNED, "correction": "Miller–Madow"},
-    ),
-    "NMI-Studholme": Facts(
-        words="Mutual information as (Hx + Hy)/Hxy, from 1 to 2", least=1, most=2, settings=_BINNED
-    ),
-    "NMI-arithmetic": Facts(
-        words="Mutual information over the mean entropy, from 0 to 1",
-        least=0,
-        most=1,
-        settings=_BINNED,
-    ),
-    "error-absolute": Facts(
-        words="Mean absolute error in shares of the range of values",
-        direction="lower",
-        least=0,
-        settings={},
-    ),
-    "error-signed": Facts(
-        words="Mean error in shares of the range of values, above 0 where too bright",
-        direction="none",
-        settings={},
-    ),
-}
-
-
-def summarise(pairs: Sequence[PairScores], *, settings: dict[str, Any]) -> Part:
+def summarise(
+    pairs: Sequence[PairScores], *, settings: dict[str, Any], label_names: Sequence[str] = ()
+) -> Part:
     """Metrics over all pairs; ``settings`` (data range, scaling) goes into every one of them.
 
     The value is the mean over subjects of each subject's mean, the interval Student's t over those
@@ -111,7 +34,8 @@ def summarise(pairs: Sequence[PairScores], *, settings: dict[str, Any]) -> Part:
     names = list(dict.fromkeys(name for pair in pairs for name in pair.values))
     metrics = {}
     for name in names:
-        metric = _metric(name, [pair for pair in pairs if name in pair.values], settings)
+        having = [pair for pair in pairs if name in pair.values]
+        metric = _metric(name, having, settings, label_names)
         if metric is not None:
             metrics[name] = metric
     subjects = len({pair.subject for pair in pairs})
@@ -120,12 +44,6 @@ def summarise(pairs: Sequence[PairScores], *, settings: dict[str, Any]) -> Part:
         alarms=_few(subjects),
         unjudged=dict.fromkeys(_UNJUDGED, UNJUDGED),
     )
-
-
-def split_name(name: str) -> tuple[str, str]:
-    """Metric and region of a score's name: "SSIM-uniform7-mask" → ("SSIM-uniform7", "mask")."""
-    metric, _, region = name.rpartition("-")
-    return metric, region
 
 
 def over_subjects(
@@ -146,7 +64,9 @@ def over_subjects(
     return middle, (middle - reach, middle + reach)
 
 
-def _metric(name: str, pairs: list[PairScores], settings: dict[str, Any]) -> Metric | None:
+def _metric(
+    name: str, pairs: list[PairScores], settings: dict[str, Any], label_names: Sequence[str]
+) -> Metric | None:
     """None where no pair has a finite value (the PSNR of identical images)."""
     kind, region = split_name(name)
     facts = METRICS[kind]
@@ -163,8 +83,10 @@ def _metric(name: str, pairs: list[PairScores], settings: dict[str, Any]) -> Met
         "pairs": len(used),
         "pairs_left_out_as_identical": len(pairs) - len(used),
         "subjects": len(set(subjects)),
+        "sd_over_subjects": spread(values, subjects),
         "interval": "Student's t over subjects",
         **_against_baseline(name, used, values, subjects),
+        **_against_ceiling(name, used, values, subjects),
     }
     return Metric(
         value=value,
@@ -174,12 +96,19 @@ def _metric(name: str, pairs: list[PairScores], settings: dict[str, Any]) -> Met
         n_synthetic=len(used),
         settings=details,
         unit=facts.unit,
-        meaning=_meaning(facts, region, details),
+        meaning=_meaning(facts, place_of(region, label_names), details),
     )
 
 
+def spread(values: NDArray[np.float64], subjects: Sequence[str]) -> float | None:
+    """Standard deviation over subjects of their means; None for one subject."""
+    _, codes = np.unique(np.array(subjects), return_inverse=True)
+    means = np.bincount(codes, values) / np.bincount(codes)
+    return float(means.std(ddof=1)) if len(means) > 1 else None
+
+
 def _region_settings(region: str, pairs: list[PairScores]) -> dict[str, Any]:
-    if region == "full":
+    if region in ("full", "mean"):
         return {"region": region}
     rules = sorted({pair.rules["foreground"] for pair in pairs})
     return {"region": region, "foreground": "; ".join(rules)}
@@ -194,22 +123,42 @@ def _bounded(interval: Interval | None, facts: Facts) -> Interval | None:
 def _against_baseline(
     name: str, pairs: list[PairScores], values: NDArray[np.float64], subjects: list[str]
 ) -> dict[str, Any]:
-    plain = np.array([pair.baseline[name] for pair in pairs])
+    plain = np.array([pair.baseline.get(name, np.nan) for pair in pairs])
     if not np.isfinite(plain).all():
         return {}
     difference, interval = over_subjects(values - plain, subjects)
     paints = sorted({pair.rules["baseline_paints"] for pair in pairs})
     return {
         "baseline": over_subjects(plain, subjects)[0],
+        "baseline_sd": spread(plain, subjects),
         "baseline_paints": "; ".join(paints),
         "minus_baseline": difference,
         "minus_baseline_ci95": None if interval is None else list(interval),
     }
 
 
-def _meaning(facts: Facts, region: str, details: dict[str, Any]) -> str:
-    place = _PLACES.get(region, f"within {region.replace('label', 'label ')}")
+def _against_ceiling(
+    name: str, pairs: list[PairScores], values: NDArray[np.float64], subjects: list[str]
+) -> dict[str, Any]:
+    """What the real images themselves reach, where they were measured too."""
+    real = np.array([pair.ceiling.get(name, np.nan) for pair in pairs])
+    if not np.isfinite(real).all():
+        return {}
+    difference, interval = over_subjects(values - real, subjects)
+    return {
+        "real": over_subjects(real, subjects)[0],
+        "real_sd": spread(real, subjects),
+        "minus_real": difference,
+        "minus_real_ci95": None if interval is None else list(interval),
+    }
+
+
+def _meaning(facts: Facts, place: str, details: dict[str, Any]) -> str:
     said = f"{facts.words}, {place}."
+    if "real" in details:
+        said += f" In the real images it finds them with {details['real']:.3g}."
+        painted = f" In painted ones with {details.get('baseline', float('nan')):.3g}."
+        return said + (painted if "baseline" in details else "")
     if "baseline" not in details:
         return said
     said += f" Painting {details['baseline_paints']}, without any network, scores "
