@@ -1,15 +1,16 @@
-"""``fetalsynth data``: make, import, download and check image sets."""
+"""``fetalsynth data``: make, import, download and check sets of images and of volumes."""
 
 from __future__ import annotations
 
 import sys
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from fetalsynth.cli.data_volumes import VOLUME_KINDS, VolumeKind
 from fetalsynth.errors import DataWarning, UserError
 
 if TYPE_CHECKING:
@@ -18,46 +19,58 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Phantom:
-    """Make phantom images whose anatomy is known. Not for clinical use."""
+    """Make phantom images or volumes whose anatomy is known. Not for clinical use."""
 
-    kind: Annotated[Literal["ultrasound"], tyro.conf.Positional]
-    """What to simulate."""
+    kind: Annotated[Literal["ultrasound", "brain"], tyro.conf.Positional]
+    """ultrasound for images of heads, brain for MRI volumes with label maps."""
     n: int
-    """How many images."""
+    """How many images or volumes."""
     out: Path
     """New folder for them."""
     seed: int = 0
     """Seed of the anatomy, the speckle and the split."""
     size: int = 256
-    """Width and height in pixels."""
+    """Width and height in pixels, of ultrasound."""
+    spacing_mm: float | None = None
+    """Distance between voxels, of brain; 1 mm if not given."""
     held_out: float = 0.2
     """Fraction of subjects held out for assessment."""
 
 
 @dataclass(frozen=True)
 class Import:
-    """Bring images into one size, depth and table, split by subject. The source stays as it is."""
+    """Bring images, or volumes with label maps, into one form and table, split by subject. The
+    source stays as it is. Volumes keep their own space; exit code 1 where some were left out."""
 
-    kind: Annotated[Literal["hc18", "folder"], tyro.conf.Positional]
-    """hc18, or folder for PNG, JPEG, TIFF and DICOM files."""
+    kind: Annotated[Literal["hc18", "folder"] | VolumeKind, tyro.conf.Positional]
+    """hc18, or folder for PNG, JPEG, TIFF and DICOM images; feta, atlas (Fidon et al. 2021), or
+    pairs for NIfTI volumes with label maps."""
     source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SRC")]
     """Folder to read."""
     out: Path
     """New folder for the images."""
     size: int | None = 64
-    """Width and height in pixels; None keeps the original sizes."""
+    """Images: width and height in pixels; None keeps the original sizes."""
     fit: Literal["pad", "squash"] = "pad"
-    """pad keeps the aspect on black; squash distorts it."""
+    """Images: pad keeps the aspect on black; squash distorts it."""
     channels: Literal[1, 3] | None = None
-    """1 for luminance, 3 for RGB; as the files have it if not given."""
+    """Images: 1 for luminance, 3 for RGB; as the files have it if not given."""
     mask_overlays: bool = False
-    """Remove burned-in grey bars and black boxes, which a generator would learn."""
+    """Images: remove burned-in grey bars and black boxes, which a generator would learn."""
+    labels_table: str | None = None
+    """Volumes of pairs: CSV or TSV with columns label and tissue (FeTA's name or number), or feta,
+    spina-bifida-atlas or dhcp."""
+    reconstruction: str | None = None
+    """Volumes: keep those with this rec- in their names, such as irtk or mial."""
+    test_subjects: tuple[str, ...] = ()
+    """Volumes: the subjects held out for assessment, by name, instead of a fraction."""
     held_out: float = 0.2
     """Fraction of subjects held out for assessment."""
     seed: int = 0
     """Seed of the split."""
     subjects: Path | None = None
-    """CSV with columns file and subject, and any of pixel_spacing_mm, gestational_age_weeks, …"""
+    """CSV with columns file and subject, and any of pixel_spacing_mm, gestational_age_weeks, …; for
+    pairs CSV or TSV with subject or participant_id, and any of gestational_age_weeks, pathology"""
 
 
 @dataclass(frozen=True)
@@ -65,7 +78,9 @@ class Check:
     """Look for what would spoil training or assessment. Exit code 1 where there are errors."""
 
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
-    """A folder that `fetalsynth data …` made, or any folder of images."""
+    """A folder that `fetalsynth data …` made, or any folder of images or of NIfTI volumes."""
+    labels_table: str | None = None
+    """For a folder of volumes: which labels it has, as for import pairs."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +99,7 @@ def run(arguments: list[str]) -> int:
         {"phantom": Phantom, "import": Import, "check": Check, "download": Download},
         args=arguments,
         prog="fetalsynth data",
-        description="Make, import, download and check image sets.",
+        description="Make, import, download and check sets of images and of volumes.",
     )
     with warnings.catch_warnings():
         warnings.simplefilter("always", DataWarning)
@@ -104,19 +119,41 @@ def _show(message: Warning | str, *_: Any, **__: Any) -> None:
 
 
 def _phantom(wanted: Phantom) -> int:
+    if wanted.kind == "brain":
+        from fetalsynth.cli.data_volumes import open_brain_phantoms
+
+        _refuse(wanted, ("size",), why="brain phantoms are volumes; give --spacing-mm")
+        return open_brain_phantoms(
+            count=wanted.n,
+            seed=wanted.seed,
+            spacing_mm=wanted.spacing_mm,
+            out=wanted.out,
+            held_out=wanted.held_out,
+        )
+    _refuse(wanted, ("spacing_mm",), why="ultrasound phantoms have a size in pixels")
     from fetalsynth.datasets.phantoms.ultrasound import open_source
 
     source = open_source(count=wanted.n, seed=wanted.seed, size=wanted.size)
     return _write(source, wanted.out, size=wanted.size, held_out=wanted.held_out, seed=wanted.seed)
 
 
+def _refuse(wanted: Phantom | Import | Check, names: tuple[str, ...], *, why: str) -> None:
+    """Raise UserError for an option that was given and means nothing here."""
+    for field in fields(wanted):
+        if field.name in names and getattr(wanted, field.name) != field.default:
+            raise UserError(f"--{field.name.replace('_', '-')}: {why}; leave the option out")
+
+
 def _import(wanted: Import) -> int:
+    if wanted.kind in VOLUME_KINDS:
+        return _import_volumes(wanted)
     from fetalsynth.datasets import folder, hc18
 
+    volumes_only = ("labels_table", "reconstruction", "test_subjects")
+    _refuse(wanted, volumes_only, why=f"{wanted.kind} holds images, no volumes")
     if wanted.kind == "hc18" and wanted.subjects is not None:
         raise UserError("--subjects: HC18 names its examinations itself; leave the option out")
-    if wanted.out.resolve().is_relative_to(wanted.source.resolve()):
-        raise UserError(f"{wanted.out}: lies inside the folder that is imported; choose another")
+    _refuse_inside(wanted)
     source = (
         hc18.open_source(wanted.source)
         if wanted.kind == "hc18"
@@ -131,6 +168,36 @@ def _import(wanted: Import) -> int:
         channels=wanted.channels,
         mask_overlays=wanted.mask_overlays,
         held_out=wanted.held_out,
+        seed=wanted.seed,
+    )
+
+
+def _refuse_inside(wanted: Import) -> None:
+    if wanted.out.resolve().is_relative_to(wanted.source.resolve()):
+        raise UserError(f"{wanted.out}: lies inside the folder that is imported; choose another")
+
+
+def _import_volumes(wanted: Import) -> int:
+    from fetalsynth.cli.data_volumes import open_volumes, write_volumes
+
+    images_only = ("size", "fit", "channels", "mask_overlays")
+    _refuse(wanted, images_only, why=f"{wanted.kind} holds volumes, which keep their own space")
+    if wanted.test_subjects:
+        _refuse(wanted, ("held_out",), why="the test subjects are named")
+    _refuse_inside(wanted)
+    source = open_volumes(
+        wanted.kind,
+        wanted.source,
+        labels_table=wanted.labels_table,
+        subjects=wanted.subjects,
+        reconstruction=wanted.reconstruction,
+    )
+    return write_volumes(
+        source,
+        wanted.out,
+        path=wanted.source,
+        held_out=wanted.held_out,
+        test_subjects=wanted.test_subjects,
         seed=wanted.seed,
     )
 

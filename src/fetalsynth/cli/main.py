@@ -10,7 +10,7 @@ from fetalsynth import __version__
 
 VERBS = {
     "quickstart": "the main job on phantom data: train, generate, assess, report",
-    "data": "make, import, download and check image sets",
+    "data": "make, import, download and check images and volumes",
     "train": "train a generator from a recipe",
     "generate": "make images with a trained model",
     "assess": "measure how good synthetic images are, with a report",
