@@ -12,8 +12,9 @@ VERBS = {
     "quickstart": "the main job on phantom data: train, generate, assess, report",
     "data": "make, import, download and check images and volumes",
     "train": "train a generator from a recipe",
-    "generate": "make images with a trained model",
+    "generate": "make images with a trained model, or volumes from label maps",
     "assess": "measure how good synthetic images are, with a report",
+    "anatomy": "measure and check label maps of fetal brains, make new ones",
     "doctor": "versions, devices, optional parts and how to get them",
 }
 
