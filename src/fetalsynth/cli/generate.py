@@ -1,10 +1,10 @@
-"""``fetalsynth generate``: images from a model."""
+"""``fetalsynth generate``: images from a model, or volumes from label maps."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import tyro
 
@@ -13,49 +13,110 @@ from fetalsynth.errors import UserError
 
 @dataclass(frozen=True)
 class Generate:
-    """Make synthetic images with a trained model. Not for clinical use."""
+    """Make synthetic images (--n), or volumes from label maps (--labels), with trained models.
 
-    model: tyro.conf.Positional[Path]
-    """Folder that `fetalsynth train` made."""
-    n: int
-    """How many images."""
+    Not for clinical use.
+    """
+
+    model: Annotated[
+        tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="MODEL [MODEL …]")
+    ]
+    """Folder that `fetalsynth train` made; for volumes several that share the planes."""
     out: Path
-    """New folder for them."""
+    """New folder for the images; for volumes by several fusions, one new folder in it for each."""
+    n: int | None = None
+    """How many images."""
+    labels: Path | None = None
+    """Volumes that `fetalsynth data` made, or any folder of NIfTI label maps."""
+    fusion: tuple[str, ...] = ("mean",)
+    """How three planes become one volume: mean, median, average-2, outliers:M, in-plane; or
+    sagittal, coronal, axial alone."""
+    keep_planes: bool = False
+    """Write what each plane's network made too; the same as naming the planes in --fusion."""
+    mask_background: bool = True
+    """Set to black what lies more than 10 mm from any tissue."""
+    split: Literal["train", "test"] | None = None
+    """Only the label maps of this split."""
+    labels_table: str | None = None
+    """Scheme of a plain folder's labels: feta, spina-bifida-atlas, dhcp, or a CSV or TSV file with
+    columns label and tissue. The model's own if not given."""
     seed: int = 0
     """Names an endless row of images; the first ones are the same for every n."""
     epoch: int | None = None
     """Snapshot to use; the last one if not given."""
     weights: Literal["averaged", "raw"] | None = None
     """Averaged weights are smoother; raw ones are what the papers used."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """bfloat16 is faster on some processors and less exact; volumes only."""
     device: str = "auto"
     """auto, cpu or cuda."""
 
 
 def run(arguments: list[str]) -> int:
-    """Run the verb; returns the exit code."""
-    generate(tyro.cli(Generate, args=arguments, prog="fetalsynth generate"))
-    return 0
+    """Run the verb; returns the exit code: 1 where some volumes had to be left out."""
+    wanted = tyro.cli(Generate, args=arguments, prog="fetalsynth generate")
+    _check(wanted)
+    if wanted.labels is None:
+        generate(wanted)
+        return 0
+    from fetalsynth.cli.generate_volumes import generate_volumes
+
+    return generate_volumes(wanted, labels=wanted.labels)
+
+
+def _check(wanted: Generate) -> None:
+    """Raise UserError for options that contradict each other or the models."""
+    from fetalsynth.artifacts.manifest import read_manifest
+
+    if not wanted.model:
+        raise UserError("give the folder of a model, that `fetalsynth train` made")
+    for model in wanted.model:
+        if wanted.out.resolve().is_relative_to(model.resolve()):
+            raise UserError(f"{wanted.out}: lies inside the model; choose another --out")
+        recipe = read_manifest(model, kind="model").configuration.get("recipe", {})
+        if "planes" in recipe and wanted.labels is None:
+            raise UserError(
+                f"{model}: makes volumes from label maps; give --labels DIR"
+                + ("" if wanted.n is None else " instead of --n")
+            )
+        if "planes" not in recipe and wanted.labels is not None:
+            raise UserError(f"{model}: makes images from nothing but --n; leave --labels out")
+    if wanted.labels is not None and wanted.n is not None:
+        raise UserError("--n: one volume is made for each label map; leave it out")
+    if wanted.labels is None:
+        _check_images(wanted)
+
+
+def _check_images(wanted: Generate) -> None:
+    if len(wanted.model) > 1:
+        raise UserError(f"{wanted.model[1]}: images come from one model; give one")
+    if wanted.n is None:
+        raise UserError(f"{wanted.model[0]}: say how many images with --n")
+    if wanted.n < 1:
+        raise UserError(f"--n {wanted.n}: ask for at least one image")
+    plain = Generate(model=wanted.model, out=wanted.out)
+    for name in ("fusion", "keep_planes", "mask_background", "split", "labels_table", "precision"):
+        if getattr(wanted, name) != getattr(plain, name):
+            option = name.replace("_", "-")
+            raise UserError(f"--{option}: is for volumes from label maps (--labels); leave it out")
 
 
 def generate(wanted: Generate) -> None:
     """Make the images that ``wanted`` describes, or say that they are there already."""
-    if wanted.n < 1:
-        raise UserError(f"--n {wanted.n}: ask for at least one image")
-    if wanted.out.resolve().is_relative_to(wanted.model.resolve()):
-        raise UserError(f"{wanted.out}: lies inside the model; choose another --out")
-
     from fetalsynth.artifacts.building import building, is_done
     from fetalsynth.artifacts.manifest import draft, input_from
     from fetalsynth.cli.computing import choose_device, set_threads
     from fetalsynth.synthesis.images import load_model, write_images
 
+    (source,) = wanted.model
+    count = wanted.n or 0
     device = choose_device(wanted.device)
-    model = load_model(wanted.model, epoch=wanted.epoch, weights=wanted.weights, device=device)
+    model = load_model(source, epoch=wanted.epoch, weights=wanted.weights, device=device)
     manifest = draft(
         kind="images",
-        configuration={"n": wanted.n, "epoch": model.epoch, "weights": model.weights},
+        configuration={"n": count, "epoch": model.epoch, "weights": model.weights},
         seed=wanted.seed,
-        inputs=(input_from(wanted.model, role="model"),),
+        inputs=(input_from(source, role="model"),),
         synthetic=True,
     )
     if is_done(wanted.out, manifest):
@@ -63,5 +124,5 @@ def generate(wanted: Generate) -> None:
         return
     set_threads()
     with building(wanted.out, manifest, resumable=True) as folder:
-        write_images(model, count=wanted.n, seed=wanted.seed, folder=folder)
-    print(f"{wanted.n} images in {wanted.out} (look at {wanted.out / 'preview.png'})")
+        write_images(model, count=count, seed=wanted.seed, folder=folder)
+    print(f"{count} images in {wanted.out} (look at {wanted.out / 'preview.png'})")

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -163,6 +164,10 @@ class Rule:
     def name(self) -> str:
         """Fit for a folder: ``mean``, ``outliers-0.5``."""
         return self.fusion if self.threshold is None else f"{self.fusion}-{self.threshold:g}"
+
+    def describe(self) -> dict[str, Any]:
+        """As it stands in configurations and sidecars."""
+        return {"Rule": self.fusion} | ({"Threshold": self.threshold} if self.threshold else {})
 
     def fuse(self, volumes: Mapping[Plane, Volume], *, spacing_mm: Spacing) -> Volume:
         """One volume (I, J, K) from those of :attr:`planes`, in RAS+ order with this spacing."""

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from fetalsynth.anatomy.planes import PLANES, Plane, from_slices, to_slices
 from fetalsynth.artifacts.manifest import FILENAME, Manifest, read_manifest
@@ -30,12 +30,12 @@ BLACK = -1.0
 class SliceFamily(Protocol):
     """What is asked of a family that makes slices from labels."""
 
-    generator: Any
-
+    @property
+    def generator(self) -> nn.Module: ...
     def latents(self, count: int, rng: torch.Generator) -> Tensor: ...
     def sample(
         self,
-        generator: Any,
+        generator: nn.Module,
         latents: Tensor,
         labels: Tensor | None = None,
         planes: Tensor | None = None,
