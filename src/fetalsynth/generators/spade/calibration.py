@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import parametrize
@@ -17,32 +18,21 @@ from fetalsynth.generators.batch import Batch
 from fetalsynth.generators.spade.generator import SPADEGenerator
 from fetalsynth.generators.spade.layers import SPADELayer, enlarge
 
-MOST_ITERATIONS, SETTLED = 200, 1e-6
-
 
 @torch.no_grad()
 def settle_spectral_norms(network: nn.Module) -> None:
-    """Iterate every spectral norm of ``network`` until it is that of the weights.
+    """Set the vectors of every spectral norm of ``network`` to the leading ones of its weights.
 
     Training does one power iteration per forward pass, which is enough there and wrong after
     weights were drawn or averaged.
     """
     for module in network.modules():
         if parametrize.is_parametrized(module, "weight"):
-            _settle(module)
-
-
-def _settle(module: nn.Module) -> None:
-    modes = {part: part.training for part in module.modules()}
-    module.train()
-    before = 0.0
-    for _ in range(MOST_ITERATIONS):
-        size = float(torch.linalg.vector_norm(module.weight))  # of W / σ, one iteration each
-        if abs(size - before) <= SETTLED * size:
-            break
-        before = size
-    for part, mode in modes.items():
-        part.training = mode
+            spectral = module.get_submodule("parametrizations.weight")
+            matrix = spectral.get_parameter("original").flatten(1)
+            left = torch.linalg.eigh(matrix @ matrix.t()).eigenvectors[:, -1]
+            spectral.get_buffer("0._u").copy_(left)
+            spectral.get_buffer("0._v").copy_(F.normalize(matrix.t() @ left, dim=0))
 
 
 @torch.no_grad()

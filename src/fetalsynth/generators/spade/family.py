@@ -230,11 +230,8 @@ def _initialise(module: nn.Conv2d | nn.Linear, *, gain: float, rng: torch.Genera
     if not parametrize.is_parametrized(module, "weight"):
         nn.init.xavier_normal_(module.weight, gain, generator=rng)
         return
-    spectral = module.get_submodule("parametrizations.weight")
-    nn.init.xavier_normal_(spectral.get_parameter("original"), gain, generator=rng)
-    for name in ("0._u", "0._v"):
-        vector = spectral.get_buffer(name)
-        vector.copy_(F.normalize(torch.randn(vector.shape, generator=rng), dim=0))
+    original = module.get_parameter("parametrizations.weight.original")
+    nn.init.xavier_normal_(original, gain, generator=rng)
 
 
 def _update(
