@@ -173,7 +173,7 @@ def test_table_that_does_not_fit(tmp_path: Path, data) -> None:  # type: ignore[
 
 
 @pytest.mark.parametrize(
-    "arguments", [["nonsense"], ["import", "folder"], ["import", "feta", "x", "--out", "y"], []]
+    "arguments", [["nonsense"], ["import", "folder"], ["import", "dhcp", "x", "--out", "y"], []]
 )
 def test_wrong_arguments_exit_with_2(arguments: list[str], capsys) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(SystemExit) as exit_:

@@ -36,6 +36,9 @@ TABLES: dict[str, Mapping[int, int]] = {
 }
 
 
+_MOST_COUNTS = 1 << 16
+
+
 class UnknownLabels(ValueError):  # noqa: N818 - it names what was found
     """Labels that a table does not have; ``labels`` lists them."""
 
@@ -52,9 +55,25 @@ def map_labels(labels: NDArray[np.integer], *, table: Mapping[int, int]) -> NDAr
 
     Raises UnknownLabels for labels that the table lacks.
     """
-    found, codes = np.unique(labels, return_inverse=True)
+    found, codes = _coded(labels)
     unknown = [int(value) for value in found if int(value) not in table]
     if unknown:
         raise UnknownLabels(unknown, sorted(table))
     mapped = np.array([table[int(value)] for value in found], np.uint8)
     return np.asarray(mapped[codes].reshape(labels.shape))
+
+
+def _coded(labels: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(distinct labels in order, which of them every voxel has).
+
+    Counting takes a tenth of the time of sorting, as long as there is room for the counts.
+    """
+    low, high = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
+    if high - low > _MOST_COUNTS:
+        found, codes = np.unique(labels, return_inverse=True)
+        return found.astype(np.int64), codes
+    places = labels.astype(np.int64) - low
+    there = np.flatnonzero(np.bincount(places.ravel()))
+    order = np.zeros(high - low + 1, np.int64)
+    order[there] = np.arange(len(there))
+    return there + low, order[places]

@@ -66,10 +66,11 @@ def read_participants(folder: Path) -> list[VolumeRecord]:
 
     Raises UserError with the line where a table is malformed or a file is outside the folder.
     """
-    known = {
-        row["participant_id"]: (row, where)
-        for row, where in read_tsv(folder / PARTICIPANTS, needed=("participant_id", *OF_SUBJECT))
-    }
+    known: dict[str, tuple[dict[str, str], str]] = {}
+    for row, where in read_tsv(folder / PARTICIPANTS, needed=("participant_id", *OF_SUBJECT)):
+        if row["participant_id"] in known:
+            raise UserError(f"{where}: a second row for {row['participant_id']}; restore the table")
+        known[row["participant_id"]] = (row, where)
     records = []
     for row, where in read_tsv(folder / VOLUMES, needed=("participant_id", *OF_VOLUME)):
         if row["participant_id"] not in known:

@@ -260,9 +260,15 @@ def _size(size: int | None) -> str:
 
 def _check(wanted: Check) -> int:
     from fetalsynth.cli.data_table import print_check
+    from fetalsynth.cli.data_volumes import holds_volumes
     from fetalsynth.datasets.check import check_images
+    from fetalsynth.datasets.volumes.check import check_volumes
 
-    result = check_images(wanted.folder)
+    if holds_volumes(wanted.folder):
+        result = check_volumes(wanted.folder, labels_table=wanted.labels_table)
+    else:
+        _refuse(wanted, ("labels_table",), why="this folder holds no volumes")
+        result = check_images(wanted.folder)
     print_check(result, folder=wanted.folder)
     return 0 if result.usable else 1
 

@@ -15,6 +15,16 @@ VolumeKind = Literal["feta", "atlas", "pairs"]
 VOLUME_KINDS: tuple[str, ...] = get_args(VolumeKind)
 
 
+def holds_volumes(folder: Path) -> bool:
+    """Whether it is a ``volumes`` artifact, or a plain folder with NIfTI files."""
+    from fetalsynth.artifacts.manifest import is_artifact, read_manifest
+    from fetalsynth.datasets.volumes.nifti import is_nifti
+
+    if is_artifact(folder):
+        return read_manifest(folder).kind == "volumes"
+    return folder.is_dir() and any(is_nifti(path) for path in folder.rglob("*.nii*"))
+
+
 def open_volumes(
     kind: str,
     folder: Path,

@@ -45,9 +45,12 @@ def coloured(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def outlined(values: NDArray[Any], labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """A slice (H, W) in grey, (H, W, 3), with the outline of every tissue in its colour.
 
-    A labelled pixel is on the outline where a neighbour to the right or below has another label.
+    A labelled pixel is on the outline where the neighbour to the right or below has another label,
+    or any of the four none: lines one pixel wide.
     """
     edge = np.zeros(labels.shape, bool)
     edge[:-1] |= labels[:-1] != labels[1:]
     edge[:, :-1] |= labels[:, :-1] != labels[:, 1:]
+    edge[1:] |= labels[:-1] == 0
+    edge[:, 1:] |= labels[:, :-1] == 0
     return np.where((edge & (labels > 0))[..., None], coloured(labels), grey(values))
