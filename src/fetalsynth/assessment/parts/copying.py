@@ -9,7 +9,8 @@ each, the threshold is the 1st percentile of held-out images against the same tr
 the number of synthetic images below it is tested by its exact law (``metrics/copying.py``). Both
 must reach p < 0.0008 in pixels, or together p < 0.0002 shared out among the other spaces, so that
 all tests together raise a false alarm in fewer than 1 of 1000 sets. An exact copy (up to
-brightness, contrast and mirroring) is an alarm by itself.
+brightness, contrast and mirroring) of a training image is an alarm by itself, and so is one of a
+real image, whoever saw it: either it was copied, or two folders were mixed up.
 This is a screen, not a guarantee of privacy.
 """
 
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fetalsynth.artifacts.digest import digest_bytes
 from fetalsynth.artifacts.scores import Alarm, Pair
 from fetalsynth.assessment.metrics.copying import Screened, screened
 from fetalsynth.assessment.metrics.nearest import (
@@ -74,10 +76,17 @@ def copying(samples: Samples, limited: Samples, spaces: tuple[Space, ...]) -> Pa
     tables = nearest_table(
         samples=samples, role=role, synthetic=search.synthetic, held_out=search.held_out
     )
+    leaked = _copies_of_real(samples, search.synthetic.index, role)
     why = _unfit(role, len(search.held_out.distance))
     if why is not None:
-        return Part(metrics=metrics, unjudged={"copying": why}, closest_pairs=pairs, tables=tables)
-    exact = _exact_copies(samples, search.synthetic.index)
+        return Part(
+            metrics=metrics,
+            alarms=_alarms({}, exact=0, leaked=leaked),
+            unjudged={} if leaked else {"copying": why},
+            closest_pairs=pairs,
+            tables=tables,
+        )
+    exact = _exact_copies(samples, search.synthetic.index, role)
     screens = {"": screened(synthetic=search.synthetic, held_out=search.held_out)}
     for space in spaces:
         found = _in_space(space, limited)
@@ -88,7 +97,12 @@ def copying(samples: Samples, limited: Samples, spaces: tuple[Space, ...]) -> Pa
     metrics |= measures.summaries(
         search.synthetic, search.held_out, own=search.own, samples=samples
     )
-    return Part(metrics=metrics, alarms=_alarms(screens, exact), closest_pairs=pairs, tables=tables)
+    return Part(
+        metrics=metrics,
+        alarms=_alarms(screens, exact=exact, leaked=leaked),
+        closest_pairs=pairs,
+        tables=tables,
+    )
 
 
 def _unfit(role: str, held_out: int) -> str | None:
@@ -140,9 +154,18 @@ def _in_space(space: Space, samples: Samples) -> Search:
     return Search(synthetic=synthetic, held_out=held_out, own=np.empty(0))
 
 
-def _exact_copies(samples: Samples, index: Index) -> int:
-    """Synthetic images that equal their nearest training image after mirroring and rescaling."""
-    ours, theirs = samples.images["synthetic"], samples.images["train"]
+def _copies_of_real(samples: Samples, index: Index, role: str) -> int:
+    """Synthetic images that are real ones; with training images only if the pixels are the same."""
+    if role == "real":
+        return _exact_copies(samples, index, role)
+    known = {digest_bytes(image.tobytes()) for image in samples.images["real"]}
+    ours = samples.images["synthetic"]
+    return sum(bool(np.ptp(image)) and digest_bytes(image.tobytes()) in known for image in ours)
+
+
+def _exact_copies(samples: Samples, index: Index, role: str) -> int:
+    """Synthetic images that equal their nearest one of ``role`` after mirroring and rescaling."""
+    ours, theirs = samples.images["synthetic"], samples.images[role]
     starts = range(0, len(ours), _IMAGES_AT_ONCE)
     parts = [slice(start, start + _IMAGES_AT_ONCE) for start in starts]
     return sum(_equal(ours[part], theirs[index[part]]) for part in parts)
@@ -158,8 +181,13 @@ def _equal(images: NDArray[np.uint8], partners: NDArray[np.uint8]) -> int:
     return int((~flat & (np.min(gaps, axis=0) < EXACT)).sum())
 
 
-def _alarms(screens: dict[str, Screened], exact: int) -> tuple[Alarm, ...]:
+def _alarms(screens: dict[str, Screened], *, exact: int, leaked: int) -> tuple[Alarm, ...]:
     reasons = []
+    if leaked:
+        reasons.append(
+            f"{leaked} synthetic images are the very real images that they are compared with: they "
+            "were copied, or folders were mixed up; every other number flatters them"
+        )
     if exact:
         reasons.append(f"{exact} synthetic images are training images up to brightness")
     for name, screen in screens.items():
