@@ -25,8 +25,8 @@ class Assess:
 
     real: Path
     """Real images: an artifact or a folder. Of an artifact, the held-out rows are used."""
-    synthetic: Path
-    """Synthetic images: an artifact or a folder."""
+    synthetic: tuple[Path, ...]
+    """Synthetic images: an artifact or a folder; with --paired several, each DIR or NAME=DIR."""
     out: Path
     """New folder for the scores and the report."""
     train: Path | None = None
@@ -49,6 +49,10 @@ class Assess:
     """Leave the flat black surround of ultrasound images out of texture measures."""
     paired: bool = False
     """Compare each synthetic image or NIfTI volume with the real one of its subject or name."""
+    reconstruction: str | None = None
+    """Compare only volumes reconstructed by this method (irtk, mial, …), under --paired."""
+    segmenter: Path | None = None
+    """Model that segments volumes, to ask whether they show their labels, under --paired."""
     scaling: Literal["stored", "min-max"] = "stored"
     """Grey values of paired volumes: as stored, or each from its own range to 0 … 1."""
     profile: Literal["small-n", "paper-ultrasound", "paper-mri"] = "small-n"
@@ -77,20 +81,21 @@ def assess(wanted: Assess) -> None:
         low, high = wanted.window
         raise UserError(f"--window {low:g} {high:g}: the second value must be the larger one")
 
+    if not wanted.synthetic:
+        raise UserError("--synthetic: name the folder of synthetic images")
     if wanted.paired:
         from fetalsynth.cli.assess_paired import assess_paired
 
         assess_paired(wanted)
         return
-    if wanted.scaling != "stored":
-        raise UserError(f"--scaling {wanted.scaling} is for volumes under --paired; leave it out")
+    _refuse_paired_options(wanted)
 
     from fetalsynth.artifacts.building import building, is_done
     from fetalsynth.assessment.profiles import for_sets
     from fetalsynth.assessment.roles import assign_roles
 
     for_sets(wanted.profile, pairing=wanted.pairing)
-    roles = assign_roles(real=wanted.real, synthetic=wanted.synthetic, train=wanted.train)
+    roles = assign_roles(real=wanted.real, synthetic=wanted.synthetic[0], train=wanted.train)
     images = _load(wanted, roles)
     manifest = _manifest(wanted, roles, images)
     if is_done(wanted.out, manifest):
@@ -104,6 +109,18 @@ def assess(wanted: Assess) -> None:
     print(f"report: {wanted.out / 'report.html'}")
 
 
+def _refuse_paired_options(wanted: Assess) -> None:
+    given = {
+        f"--scaling {wanted.scaling}": wanted.scaling != "stored",
+        f"--reconstruction {wanted.reconstruction}": wanted.reconstruction is not None,
+        f"--segmenter {wanted.segmenter}": wanted.segmenter is not None,
+        f"--synthetic with {len(wanted.synthetic)} folders": len(wanted.synthetic) > 1,
+    }
+    for option, is_given in given.items():
+        if is_given:
+            raise UserError(f"{option} is for --paired; leave it out or add --paired")
+
+
 def _load(wanted: Assess, roles: Roles) -> Loaded:
     from fetalsynth.artifacts.digest import digest_file
     from fetalsynth.artifacts.manifest import Input
@@ -111,7 +128,7 @@ def _load(wanted: Assess, roles: Roles) -> Loaded:
     from fetalsynth.datasets.loading import load_images
 
     real = load_images(wanted.real, role="real", splits=roles.real_splits, channels=1)
-    synthetic = load_images(wanted.synthetic, role="synthetic", channels=1)
+    synthetic = load_images(wanted.synthetic[0], role="synthetic", channels=1)
     train = None
     if roles.train is not None:
         train = load_images(roles.train, role="train", splits=roles.train_splits, channels=1)
@@ -176,7 +193,7 @@ def _write(
         profile=wanted.profile,
     )
     scores = write_assessment(folder, scores=annotated(scores, roles), **sets)
-    statistics = wanted.synthetic / TRAINING_STATISTICS
+    statistics = wanted.synthetic[0] / TRAINING_STATISTICS
     if statistics.is_file():
         write_bytes(folder / TRAINING_STATISTICS, statistics.read_bytes())
     write_report(folder, manifest)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fetalsynth.errors import UserError
 
 if TYPE_CHECKING:
-    from fetalsynth.artifacts.manifest import Manifest
+    from collections.abc import Mapping, Sequence
+
+    from fetalsynth.artifacts.manifest import Input, Manifest
     from fetalsynth.artifacts.scores import Scores
+    from fetalsynth.assessment.paired.consistency import Segmenter
     from fetalsynth.assessment.paired.pair_set import PairedSet
     from fetalsynth.cli.assess import Assess
 
@@ -21,44 +24,149 @@ def assess_paired(wanted: Assess) -> None:
     _refuse_set_options(wanted)
 
     from fetalsynth.artifacts.building import building, is_done
-    from fetalsynth.assessment.paired.opening import open_pairs
-    from fetalsynth.assessment.paired.writing import assess_pairs
+    from fetalsynth.assessment.paired.opening import open_sets
+    from fetalsynth.assessment.paired.several import check_names
     from fetalsynth.assessment.profiles import for_pairs
-    from fetalsynth.cli.assess import verdict
-    from fetalsynth.reports.assessment import write_report
 
     for_pairs(wanted.profile)
     splits = _held_out(wanted.real)
-    pairs = open_pairs(
+    folders = [_named(path) for path in wanted.synthetic]
+    check_names([name for name, _ in folders])
+    sets = open_sets(
         real=wanted.real,
-        synthetic=wanted.synthetic,
+        synthetic=dict(folders),
         splits=splits,
         window=wanted.window,
         scaling=wanted.scaling,
+        reconstruction=wanted.reconstruction,
     )
-    manifest = _manifest(wanted, pairs, splits)
+    segmenter, judge = _segmenter(wanted, sets)
+    manifest = _manifest(wanted, sets, splits, judge)
     if is_done(wanted.out, manifest):
         print(f"already done: {wanted.out} (read {wanted.out / 'report.html'})")
         return
+    for note in dict.fromkeys(note for pairs in sets.values() for note in pairs.notes):
+        print(f"real: {note}")
     with building(wanted.out, manifest) as folder:
-        scores = assess_pairs(folder, pairs=pairs, seed=wanted.seed, profile=wanted.profile)
-        write_report(folder, manifest)
-    print(f"{pairs.count} pairs\n{headline(scores)}\n{verdict(scores)}")
+        if len(sets) == 1:
+            _one(folder, wanted, next(iter(sets.values())), segmenter, manifest)
+        else:
+            _several(folder, wanted, sets, segmenter, manifest)
     print(f"report: {wanted.out / 'report.html'}")
 
 
-def headline(scores: Scores) -> str:
-    """SSIM over the whole image and over the foreground, each beside the trivial baseline."""
+def _one(
+    folder: Path,
+    wanted: Assess,
+    pairs: PairedSet,
+    segmenter: Segmenter | None,
+    manifest: Manifest,
+) -> None:
+    from fetalsynth.assessment.paired.writing import assess_pairs
+    from fetalsynth.cli.assess import verdict
+    from fetalsynth.reports.assessment import write_report
+
+    scores = assess_pairs(
+        folder, pairs=pairs, seed=wanted.seed, profile=wanted.profile, segmenter=segmenter
+    )
+    write_report(folder, manifest)
+    print(f"{pairs.count} pairs\n{headline(scores)}\n{verdict(scores)}")
+
+
+def _several(
+    folder: Path,
+    wanted: Assess,
+    sets: Mapping[str, PairedSet],
+    segmenter: Segmenter | None,
+    manifest: Manifest,
+) -> None:
+    from fetalsynth.assessment.paired.several import FOLDER, assess_sets
+    from fetalsynth.cli.assess import verdict
+    from fetalsynth.reports.assessment import write_report
+    from fetalsynth.reports.sets import write_sets_report
+
+    scores = assess_sets(
+        folder, sets=sets, seed=wanted.seed, profile=wanted.profile, segmenter=segmenter
+    )
+    for name, pairs in sets.items():
+        made = [pairs.sources[1].model_copy(update={"role": "synthetic"})]
+        own = manifest.model_copy(update={"inputs": (pairs.sources[0], *made)})
+        write_report(folder / FOLDER / name, own)
+        print(f"{name}: {pairs.count} pairs\n{headline(scores, of=name)}")
+    write_sets_report(folder, manifest)
+    print(verdict(scores))
+
+
+def headline(scores: Scores, *, of: str = "") -> str:
+    """SSIM over the whole image and over the foreground, each beside the trivial baseline.
+
+    ``of`` names one of several sets. Dice follows where labels were looked for.
+    """
+    start = f"{of}/" if of else ""
     lines = []
-    for name in ("SSIM-full", "SSIM-mask"):
-        metric = scores.metrics.get(name)
-        if metric is None:
+    for name in ("SSIM-full", "SSIM-mask", "Dice-mean"):
+        metric = scores.metrics.get(start + name)
+        if metric is None or "baseline" not in metric.settings:
             continue
+        real = metric.settings.get("real")
+        beside = "" if real is None else f"the real images score {real:.4f}, "
         lines.append(
-            f"{name} {metric.value:.4f}; painting {metric.settings['baseline_paints']} scores "
-            f"{metric.settings['baseline']:.4f}"
+            f"{name} {metric.value:.4f}; {beside}painting {metric.settings['baseline_paints']} "
+            f"scores {metric.settings['baseline']:.4f}"
         )
     return "\n".join(lines)
+
+
+def _named(path: Path) -> tuple[str, Path]:
+    """NAME=DIR, or DIR, whose own name then counts."""
+    name, equals, folder = str(path).partition("=")
+    if equals and not path.exists():
+        return name, Path(folder)
+    return path.resolve().name, path
+
+
+def _segmenter(
+    wanted: Assess, sets: Mapping[str, PairedSet]
+) -> tuple[Segmenter | None, tuple[Input, ...]]:
+    """The network as a function of arrays, with what is known of the volumes it has seen."""
+    if wanted.segmenter is None:
+        return None, ()
+    from fetalsynth.assessment.paired.consistency import Segmenter
+    from fetalsynth.cli.computing import choose_device, set_threads
+    from fetalsynth.synthesis.segmentation import load_segmenter, segment_volume
+
+    if any(len(pairs.least_size) < 3 for pairs in sets.values()):
+        raise UserError(f"--segmenter {wanted.segmenter}: is for NIfTI volumes; leave it out")
+    model = load_segmenter(wanted.segmenter, device=choose_device("auto"))
+    set_threads()
+
+    def segment(image: Any, affine: Any, labels: Any) -> Any:
+        return segment_volume(
+            model, voxels=image, affine=affine, brain=labels, where=str(wanted.real)
+        )
+
+    about = {
+        "path": model.source.path,
+        "digest": model.source.digest,
+        "note": _what_it_saw(model.source, list(sets.values())),
+    }
+    return Segmenter(segment=segment, about=about), (model.source,)
+
+
+def _what_it_saw(segmenter: Input, sets: Sequence[PairedSet]) -> str:
+    manifest = segmenter.manifest
+    data = [item for item in manifest.inputs if item.role == "data"] if manifest else []
+    recipe = manifest.configuration.get("recipe", {}) if manifest else {}
+    same = bool(data) and all(data[0].digest == pairs.sources[0].digest for pairs in sets)
+    held_out = all(pairs.splits == ("test",) for pairs in sets)
+    if same and held_out and recipe.get("split") == "train":
+        return "trained on the other volumes of this real set; these were held out"
+    if same:
+        return (
+            "trained on these very volumes: how well it finds labels in the real ones is no "
+            "ceiling but flattery"
+        )
+    return "trained on other data; whether these subjects were among them is not known"
 
 
 def _refuse_set_options(wanted: Assess) -> None:
@@ -89,19 +197,30 @@ def _held_out(real: Path) -> Splits:
     return ("test",)
 
 
-def _manifest(wanted: Assess, pairs: PairedSet, splits: Splits) -> Manifest:
+def _manifest(
+    wanted: Assess, sets: Mapping[str, PairedSet], splits: Splits, judge: tuple[Input, ...]
+) -> Manifest:
     from fetalsynth.artifacts.manifest import draft
 
+    first = next(iter(sets.values()))
+    made = [
+        pairs.sources[1].model_copy(
+            update={"role": "synthetic" if len(sets) == 1 else f"synthetic: {name}"}
+        )
+        for name, pairs in sets.items()
+    ]
     return draft(
         kind="scores",
         configuration={
             "paired": True,
-            "real_splits": splits,
+            "real_splits": splits or first.splits,
             "window": wanted.window,
             "scaling": wanted.scaling,
             "profile": wanted.profile,
+            "reconstruction": wanted.reconstruction,
+            "sets": list(sets),
         },
         synthetic=False,
         seed=wanted.seed,
-        inputs=pairs.sources,
+        inputs=(first.sources[0], *made, *judge),
     )

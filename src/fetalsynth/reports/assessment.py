@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -17,6 +18,7 @@ from fetalsynth.reports.evidence import evidence
 from fetalsynth.reports.lineage import Lineage, model_name, story, trace, training_table
 from fetalsynth.reports.metric_table import metric_rows
 from fetalsynth.reports.page import Picture, embed, render
+from fetalsynth.reports.pairs import SYNTHETIC, Pairs, pairs_evidence
 from fetalsynth.reports.plots import strip_axis
 from fetalsynth.reports.provenance import flat, records
 from fetalsynth.reports.scorecard import scorecard
@@ -27,6 +29,7 @@ FILENAME = "report.html"
 STATISTICS = "training-stats.jsonl"
 ROLES = {"real": "Real images", "synthetic": "Synthetic images", "train": "Training images"}
 COLUMNS = ("count", "subjects", "splits", "size", "path", "digest")
+PLANES = re.compile(r"planes_(\d+)")
 SAMPLES = {"samples_synthetic": "Synthetic images", "samples_real": "Real images"}
 
 
@@ -87,13 +90,14 @@ def write_report(folder: Path, manifest: Manifest) -> Path:
         "profile": scores.profile,
         "story": story(lineage),
         "training_table": training_table(lineage),
-        "compared": _compared(scores),
+        "compared": compared(scores),
         "samples": samples,
         "others": others,
         "pairs": [_neighbours(folder, pair) for pair in scores.closest_pairs],
         "repeats": [_repeats(folder, cluster) for cluster in scores.duplicate_clusters],
         "metrics": metric_rows(scores.metrics),
         "strip_axis": strip_axis(),
+        "paired": _pairs(folder, scores),
         "evidence": evidence(folder),
         "training": _training(folder, lineage),
         "record": records(manifest),
@@ -104,6 +108,13 @@ def write_report(folder: Path, manifest: Manifest) -> Path:
     path = folder / FILENAME
     write_text(path, render("assessment.html", title=title, context=context))
     return path
+
+
+def _pairs(folder: Path, scores: Scores) -> Pairs | None:
+    """The parts that only pairs of images have; None for other assessments."""
+    if not (folder / "pairs.csv").is_file():
+        return None
+    return pairs_evidence({SYNTHETIC: folder}, {SYNTHETIC: scores.metrics})
 
 
 def _folder_name(scores: Scores) -> str:
@@ -120,7 +131,8 @@ class Compared:
     rows: tuple[tuple[str, dict[str, str]], ...]
 
 
-def _compared(scores: Scores) -> Compared:
+def compared(scores: Scores) -> Compared:
+    """What was read in each role, as a table."""
     rows = tuple((ROLES.get(role, role), dict(flat(read))) for role, read in scores.inputs.items())
     shown = tuple(name for name in COLUMNS if any(name in read for _, read in rows))
     return Compared(columns=shown, rows=rows)
@@ -135,11 +147,17 @@ def _sheets(folder: Path, scores: Scores) -> tuple[list[Sheet], list[Sheet]]:
         if name in by_name
     ]
     others = [
-        Sheet(heading=name.replace("_", " ").replace("-", " "), picture=embed(folder, file))
+        Sheet(heading=_heading(name), picture=embed(folder, file))
         for name, file in scores.pictures.items()
         if PurePath(file).stem not in SAMPLES
     ]
     return samples, others
+
+
+def _heading(name: str) -> str:
+    if PLANES.fullmatch(name):
+        return "Labels, real, synthetic, difference"
+    return name.replace("_", " ").replace("-", " ")
 
 
 def _neighbours(folder: Path, pair: Pair) -> Neighbours:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,42 +23,28 @@ Segment = Callable[[NDArray[np.float32], NDArray[np.float64], Labels], Labels]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Consistency:
-    """Dice by name (Dice-label3, Dice-mean) of the three images of one pair."""
+class Segmenter:
+    """``segment`` and what a reader must know of the network: path, digest, what it has seen."""
 
-    synthetic: dict[str, float] = field(default_factory=dict)
-    real: dict[str, float] = field(default_factory=dict)
-    painted: dict[str, float] = field(default_factory=dict)
+    segment: Segment
+    about: dict[str, Any]
 
 
-def label_consistency(
+def found_again(
     *,
-    synthetic: NDArray[Any],
-    real: NDArray[Any],
-    painted: NDArray[Any],
-    labels: Labels,
-    input_labels: Labels | None,
+    image: NDArray[Any],
+    truth: Labels,
     black: float,
     data_range: float,
     affine: NDArray[np.float64],
     segment: Segment,
-) -> Consistency:
-    """Segment the images (I, J, K) of a pair and compare with the labels that they should show.
+) -> dict[str, float]:
+    """Segment ``image`` (I, J, K) and compare with ``truth``: Dice-label1, …, Dice-mean.
 
-    The synthetic image is compared with ``input_labels`` where it has a map of its own; the real
-    one and the painted one with ``labels``. Grey values from ``black`` to ``black + data_range``
-    become 0 to 1.
+    Grey values from ``black`` to ``black + data_range`` become 0 to 1.
     """
-
-    def found(image: NDArray[Any], truth: Labels) -> dict[str, float]:
-        scaled = np.clip((image.astype(np.float32) - black) / data_range, 0, 1)
-        return overlaps(segment(scaled.astype(np.float32), affine, truth), truth)
-
-    return Consistency(
-        synthetic=found(synthetic, labels if input_labels is None else input_labels),
-        real=found(real, labels),
-        painted=found(painted, labels),
-    )
+    scaled = np.clip((image.astype(np.float32) - black) / data_range, 0, 1)
+    return overlaps(segment(scaled.astype(np.float32), affine, truth), truth)
 
 
 def overlaps(found: Labels, truth: Labels) -> dict[str, float]:

@@ -20,7 +20,7 @@ from fetalsynth.assessment.metrics.ssim import ssim_maps
 from fetalsynth.assessment.metrics.tissue_error import tissue_errors
 from fetalsynth.assessment.metrics.trivial_baseline import painted
 from fetalsynth.assessment.metrics.windows import Window
-from fetalsynth.assessment.paired.consistency import Consistency, Segment, label_consistency
+from fetalsynth.assessment.paired.consistency import Labels, Segment, found_again
 from fetalsynth.assessment.paired.slices import Codes, SliceScores, plane_means, score_slices
 from fetalsynth.assessment.regions import Mask, Region, foreground, mean_over, regions
 
@@ -61,6 +61,17 @@ class Measured:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Reference:
+    """What synthetic images are set beside: scores of the trivial baseline, and of the real image
+    by the segmentation network. It is the same for every synthetic partner of one real image.
+    """
+
+    rules: dict[str, str]
+    baseline: Measured
+    real: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class PairScores:
     """Scores by name (metric-region) of the synthetic image and of the trivial baseline.
 
@@ -81,32 +92,55 @@ class PairScores:
     ceiling: dict[str, float] = field(default_factory=dict)
 
 
-def score_pair(pair: ImagePair, *, scales: int, segment: Segment | None = None) -> PairScores:
+def score_pair(
+    pair: ImagePair,
+    *,
+    scales: int,
+    segment: Segment | None = None,
+    reference: Reference | None = None,
+) -> PairScores:
     """All scores of the pair, MS-SSIM with ``scales`` scales (0 leaves it out).
 
     ``segment`` adds how well the labels are found again in the synthetic image, where there are
-    any. Raises ValueError where the foreground is empty, or lies within five pixels of the border.
+    any. ``reference`` is computed where it is not given. Raises ValueError where the foreground is
+    empty, or lies within five pixels of the border.
     """
-    inside, rule = foreground(real=pair.real, black=pair.black, labels=pair.labels, mask=pair.mask)
-    plain = painted(real=pair.real, labels=inside if pair.labels is None else pair.labels)
-    drawn = "the foreground" if pair.labels is None else "every label"
+    inside, _ = _foreground(pair)
+    reference = reference or reference_of(pair, scales=scales, segment=segment)
     found = _measured(pair, pair.synthetic, inside, scales, pair.synthetic_bins)
-    spread = (float(plain.min()), float(plain.max()))
-    own = pair.real_bins if pair.real_bins == pair.synthetic_bins else spread
-    trivial = _measured(pair, plain, inside, scales, own)
-    again = _found_again(pair, plain, segment)
+    truth = pair.labels if pair.input_labels is None else pair.input_labels
     return PairScores(
         subject=pair.subject,
         real_file=pair.real_file,
         synthetic_file=pair.synthetic_file,
-        values=found.values | again.synthetic,
-        baseline=trivial.values | again.painted,
-        rules={"foreground": rule, "baseline_paints": f"{drawn} with its mean"},
+        values=found.values | _found_again(pair, pair.synthetic, truth, segment),
+        baseline=reference.baseline.values,
+        rules=reference.rules,
         brightness_ratio=_brightness_ratio(pair, inside),
         slices=found.slices,
-        baseline_slices=trivial.slices,
-        ceiling=again.real,
+        baseline_slices=reference.baseline.slices,
+        ceiling=reference.real,
     )
+
+
+def reference_of(pair: ImagePair, *, scales: int, segment: Segment | None = None) -> Reference:
+    """The scores of the trivial baseline, and those of the real image by ``segment``."""
+    inside, rule = _foreground(pair)
+    plain = painted(real=pair.real, labels=inside if pair.labels is None else pair.labels)
+    spread = (float(plain.min()), float(plain.max()))
+    bins = pair.real_bins if pair.real_bins == pair.synthetic_bins else spread
+    found = _measured(pair, plain, inside, scales, bins)
+    again = _found_again(pair, plain, pair.labels, segment)
+    drawn = "the foreground" if pair.labels is None else "every label"
+    return Reference(
+        rules={"foreground": rule, "baseline_paints": f"{drawn} with its mean"},
+        baseline=Measured(values=found.values | again, slices=found.slices),
+        real=_found_again(pair, pair.real, pair.labels, segment),
+    )
+
+
+def _foreground(pair: ImagePair) -> tuple[Mask, str]:
+    return foreground(real=pair.real, black=pair.black, labels=pair.labels, mask=pair.mask)
 
 
 def fitting_scales(sizes: tuple[int, ...]) -> int:
@@ -181,15 +215,14 @@ def _information(codes: tuple[Codes, Codes], areas: dict[Region, Mask]) -> dict[
     return values
 
 
-def _found_again(pair: ImagePair, plain: NDArray[Any], segment: Segment | None) -> Consistency:
-    if segment is None or pair.labels is None or pair.affine is None:
-        return Consistency()
-    return label_consistency(
-        synthetic=pair.synthetic,
-        real=pair.real,
-        painted=plain,
-        labels=pair.labels,
-        input_labels=pair.input_labels,
+def _found_again(
+    pair: ImagePair, image: NDArray[Any], truth: Labels | None, segment: Segment | None
+) -> dict[str, float]:
+    if segment is None or truth is None or pair.affine is None:
+        return {}
+    return found_again(
+        image=image,
+        truth=truth,
         black=pair.black,
         data_range=pair.data_range,
         affine=pair.affine,

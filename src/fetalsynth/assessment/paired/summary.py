@@ -77,7 +77,7 @@ def _metric(
     values = np.array([pair.values[name] for pair in used])
     value, interval = over_subjects(values, subjects)
     details = {
-        **_region_settings(region, used),
+        **_region_settings(region, used, label_names),
         **facts.settings,
         **settings,
         "pairs": len(used),
@@ -107,9 +107,13 @@ def spread(values: NDArray[np.float64], subjects: Sequence[str]) -> float | None
     return float(means.std(ddof=1)) if len(means) > 1 else None
 
 
-def _region_settings(region: str, pairs: list[PairScores]) -> dict[str, Any]:
+def _region_settings(
+    region: str, pairs: list[PairScores], label_names: Sequence[str]
+) -> dict[str, Any]:
     if region in ("full", "mean"):
         return {"region": region}
+    if region.startswith("label"):
+        return {"region": place_of(region, label_names).removeprefix("within ")}
     rules = sorted({pair.rules["foreground"] for pair in pairs})
     return {"region": region, "foreground": "; ".join(rules)}
 

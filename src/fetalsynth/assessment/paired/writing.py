@@ -2,68 +2,148 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from fetalsynth.artifacts.contact_sheet import contact_sheet
-from fetalsynth.artifacts.files import write_bytes, write_text
-from fetalsynth.artifacts.images import encode_png
+from fetalsynth.artifacts.files import write_text
 from fetalsynth.artifacts.scores import Scores, write_scores
-from fetalsynth.assessment.paired.pair import ImagePair, PairScores, fitting_scales, score_pair
+from fetalsynth.assessment.paired.consistency import Segmenter
+from fetalsynth.assessment.paired.pair import (
+    ImagePair,
+    PairScores,
+    Reference,
+    fitting_scales,
+    reference_of,
+    score_pair,
+)
 from fetalsynth.assessment.paired.pair_set import PairedSet
+from fetalsynth.assessment.paired.pictures import Views, views_of, write_pictures
 from fetalsynth.assessment.paired.summary import summarise
+from fetalsynth.assessment.paired.tables import (
+    dice_csv,
+    pairs_csv,
+    slices_csv,
+    slices_summary_csv,
+)
 from fetalsynth.assessment.profiles import ProfileName, for_pairs, kept_pairs, with_caveats
-from fetalsynth.assessment.regions import bounding_box
 from fetalsynth.assessment.writing import METRICS, metrics_csv
 from fetalsynth.errors import UserError
 from fetalsynth.progress import track
 from fetalsynth.randomness import numpy_rng
 
-PAIRS = "pairs.csv"
-GRID, SHOWN = 36, 8
+PAIRS, SLICES, DICE = "pairs.csv", "slices.csv", "dice.csv"
+SLICES_SUMMARY = "slices_summary.csv"
+GRID = 36
 _SCALE_RATIO = 2.0
-Picture = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assessed:
+    """One set of pairs: its scores together, and pair by pair; pictures of some of them."""
+
+    scores: Scores
+    pairs: tuple[PairScores, ...]
+    views: tuple[Views, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class References:
+    """The references of real images, kept while several synthetic sets are set beside them."""
+
+    known: dict[Hashable, Reference] = field(default_factory=dict)
+
+    def of(self, pair: ImagePair, *, scales: int, segmenter: Segmenter | None) -> Reference:
+        """That of the real image of ``pair``, computed at the first call."""
+        tissue = b"" if pair.labels is None else hashlib.sha256(pair.labels.tobytes()).digest()
+        same_bins = pair.real_bins == pair.synthetic_bins
+        key = (pair.real_file, tissue, pair.data_range, same_bins, scales)
+        if key not in self.known:
+            segment = None if segmenter is None else segmenter.segment
+            self.known[key] = reference_of(pair, scales=scales, segment=segment)
+        return self.known[key]
 
 
 def assess_pairs(
-    folder: Path, *, pairs: PairedSet, seed: int = 0, profile: ProfileName = "small-n"
+    folder: Path,
+    *,
+    pairs: PairedSet,
+    seed: int = 0,
+    profile: ProfileName = "small-n",
+    segmenter: Segmenter | None = None,
 ) -> Scores:
     """Score every pair and write scores.json, metrics.csv, pairs.csv and pictures into ``folder``.
 
-    Definitions are in docs/metrics.md. ``seed`` picks the pairs that are shown; ``profile`` the
-    metrics that are kept (pairs.csv has all). Raises UserError for pairs that cannot be compared,
-    naming the file, for a profile of whole sets and for a full disk.
+    Of volumes, slices.csv has every slice that holds foreground and slices_summary.csv what is
+    usual; with ``segmenter`` dice.csv has the labels found again. Definitions are in
+    docs/metrics.md. ``seed`` picks the pairs that are shown; ``profile`` the metrics that are kept
+    (pairs.csv has all). Raises UserError for pairs that cannot be compared, naming the file, for a
+    profile of whole sets and for a full disk.
     """
+    return assess_set(
+        folder,
+        pairs=pairs,
+        seed=seed,
+        profile=profile,
+        segmenter=segmenter,
+        references=References(),
+    ).scores
+
+
+def assess_set(
+    folder: Path,
+    *,
+    pairs: PairedSet,
+    seed: int,
+    profile: ProfileName,
+    segmenter: Segmenter | None,
+    references: References,
+    label: str = "pairs",
+) -> Assessed:
+    """As :func:`assess_pairs`, with ``references`` shared between sets; returns all it found."""
     for_pairs(profile)
     scales = fitting_scales(pairs.least_size)
     chosen = numpy_rng(seed=seed, stream="assess/pairs").permutation(pairs.count)[:GRID]
     scored: list[PairScores] = []
-    shown: dict[int, tuple[Picture, Picture]] = {}
+    shown: list[Views] = []
     with threadpool_limits(limits=1, user_api="blas"):
-        for number in track(range(pairs.count), label="pairs", total=pairs.count, unit="pairs"):
+        for number in track(range(pairs.count), label=label, total=pairs.count, unit="pairs"):
             pair = pairs.load(number)
-            scored.append(_score(pair, pairs, scales))
+            scored.append(_score(pair, pairs, scales, segmenter, references))
             if number in chosen:
-                shown[number] = _views(pair)
+                shown.append(views_of(pair))
     scores = _scores(pairs, scored, scales, profile)
-    pictures = _write_pictures(folder, list(shown.values()))
-    whole = scores.model_copy(update={"pictures": pictures})
+    if segmenter is not None:
+        inputs = {**scores.inputs, "segmenter": segmenter.about}
+        scores = scores.model_copy(update={"inputs": inputs})
+    whole = scores.model_copy(update={"pictures": write_pictures(folder, shown)})
     write_text(folder / METRICS, metrics_csv(whole.metrics))
     write_text(folder / PAIRS, pairs_csv(scored))
+    if any(pair.slices for pair in scored):
+        write_text(folder / SLICES, slices_csv(scored))
+        write_text(folder / SLICES_SUMMARY, slices_summary_csv(scored))
+    if any(pair.ceiling for pair in scored):
+        write_text(folder / DICE, dice_csv(scored, label_names=pairs.label_names))
     write_scores(folder, whole)
-    return whole
+    return Assessed(scores=whole, pairs=tuple(scored), views=tuple(shown))
 
 
-def _score(pair: ImagePair, pairs: PairedSet, scales: int) -> PairScores:
+def _score(
+    pair: ImagePair,
+    pairs: PairedSet,
+    scales: int,
+    segmenter: Segmenter | None,
+    references: References,
+) -> PairScores:
     try:
-        return score_pair(pair, scales=scales)
+        reference = references.of(pair, scales=scales, segmenter=segmenter)
+        segment = None if segmenter is None else segmenter.segment
+        return score_pair(pair, scales=scales, segment=segment, reference=reference)
     except ValueError as error:
         place = Path(pairs.sources[0].path) / pair.real_file
         raise UserError(f"{place}: {error}; leave this pair out") from error
@@ -72,37 +152,37 @@ def _score(pair: ImagePair, pairs: PairedSet, scales: int) -> PairScores:
 def _scores(
     pairs: PairedSet, scored: Sequence[PairScores], scales: int, profile: ProfileName
 ) -> Scores:
-    found = summarise(scored, settings=pairs.settings)
+    found = summarise(scored, settings=pairs.settings, label_names=pairs.label_names)
     metrics = dict(found.metrics)
     if "MS-SSIM-full" in metrics:
         metric = metrics["MS-SSIM-full"]
         settings = {**metric.settings, "scales": scales}
         metrics["MS-SSIM-full"] = metric.model_copy(update={"settings": settings})
-    subjects = len({pair.subject for pair in scored})
-    inputs: dict[str, dict[str, Any]] = {
-        role: {
-            "path": source.path,
-            "digest": source.digest,
-            "count": len(scored),
-            "subjects": subjects,
-            "size": " × ".join(map(str, reversed(pairs.least_size))),
-            "note": note,
-        }
-        for role, source, note in zip(
-            ("real", "synthetic"),
-            pairs.sources,
-            ("each the partner of one synthetic image", scale_note(scored)),
-            strict=True,
-        )
-    }
     chosen = for_pairs(profile)
     return Scores(
         metrics=with_caveats(kept_pairs(metrics, chosen), chosen),
-        inputs=inputs,
+        inputs=_inputs(pairs, scored),
         alarms=found.alarms,
         unjudged=found.unjudged,
         profile=profile,
     )
+
+
+def _inputs(pairs: PairedSet, scored: Sequence[PairScores]) -> dict[str, dict[str, Any]]:
+    chosen = "; ".join(pairs.notes) or "each the partner of one synthetic image"
+    return {
+        role: {
+            "path": source.path,
+            "digest": source.digest,
+            "count": len(scored),
+            "subjects": len({pair.subject for pair in scored}),
+            "size": " × ".join(map(str, reversed(pairs.least_size))),
+            "note": note,
+        }
+        for role, source, note in zip(
+            ("real", "synthetic"), pairs.sources, (chosen, scale_note(scored)), strict=True
+        )
+    }
 
 
 def scale_note(scored: Sequence[PairScores]) -> str:
@@ -117,60 +197,3 @@ def scale_note(scored: Sequence[PairScores]) -> str:
         "by more than a factor of two: MSE, PSNR and SSIM judge that scale, not the anatomy "
         "(volumes: --scaling min-max)"
     )
-
-
-def pairs_csv(scored: Sequence[PairScores]) -> str:
-    """One row per pair: its files, every score, and the same score of the trivial baseline."""
-    names = list(dict.fromkeys(name for pair in scored for name in pair.values))
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    columns = [column for name in names for column in (name, f"{name}-baseline")]
-    writer.writerow(["subject", "real_file", "synthetic_file", *columns])
-    for pair in scored:
-        values = [side.get(name, "") for name in names for side in (pair.values, pair.baseline)]
-        writer.writerow([pair.subject, pair.real_file, pair.synthetic_file, *values])
-    return stream.getvalue()
-
-
-def _views(pair: ImagePair) -> tuple[Picture, Picture]:
-    """Both images of the pair in 8 bits; of volumes the axial plane in the middle of the brain."""
-    first, second = pair.real, pair.synthetic
-    if first.ndim == 3:
-        bright = first > pair.black
-        middle = bounding_box(bright if bright.any() else np.ones_like(bright))[2]
-        plane = (middle.start + middle.stop) // 2
-        first, second = (volume[:, ::-1, plane].T for volume in (first, second))
-    return _to_grey(first, pair), _to_grey(second, pair)
-
-
-def _to_grey(image: NDArray[Any], pair: ImagePair) -> Picture:
-    scaled = (image.astype(np.float64) - pair.black) * (255 / pair.data_range)
-    return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
-
-
-def _write_pictures(folder: Path, shown: list[tuple[Picture, Picture]]) -> dict[str, str]:
-    """Sheets of the real and the synthetic images in the same order, and pairs side by side."""
-    padded = _padded([image for views in shown for image in views])
-    real, synthetic = padded[::2], padded[1::2]
-    difference = np.abs(real.astype(np.int16) - synthetic).astype(np.uint8)
-    rows = np.stack([real, synthetic, difference], axis=1)[:SHOWN]
-    sheets = {
-        "samples_real": contact_sheet(real, columns=6),
-        "samples_synthetic": contact_sheet(synthetic, columns=6),
-        "pairs_real_synthetic_difference": contact_sheet(
-            rows.reshape(-1, *rows.shape[2:]), columns=3
-        ),
-    }
-    for name, sheet in sheets.items():
-        write_bytes(folder / f"{name}.png", encode_png(sheet))
-    return {name: f"{name}.png" for name in sheets}
-
-
-def _padded(images: list[Picture]) -> Picture:
-    """All in one array, the smaller ones in the middle of black."""
-    height, width = (max(image.shape[axis] for image in images) for axis in (0, 1))
-    whole = np.zeros((len(images), height, width), np.uint8)
-    for canvas, image in zip(whole, images, strict=True):
-        top, left = (height - image.shape[0]) // 2, (width - image.shape[1]) // 2
-        canvas[top : top + image.shape[0], left : left + image.shape[1]] = image
-    return whole
