@@ -5,12 +5,12 @@ nearest over 20 mirrored and slightly turned variants of the training images
 (``metrics/variants.py``), and once more between the features of every space. A blurred image is
 near to everything, so an image counts as suspicious only by two measures at once: its distance to
 the nearest training image, and its isolation (that distance over the median of the next ten). For
-each, the threshold is the 1st percentile of held-out images against the same training images, and
-the number of synthetic images below it is tested by its exact law (``metrics/copying.py``). Both
-must reach p < 0.0008 in pixels, or together p < 0.0002 shared out among the other spaces, so that
-all tests together raise a false alarm in fewer than 1 of 1000 sets. An exact copy (up to
-brightness, contrast and mirroring) of a training image is an alarm by itself, and so is one of a
-real image, whoever saw it: either it was copied, or two folders were mixed up.
+each, the threshold is the k-th least of n held-out images against the same training images, k =
+n/100 and at least 1, and the number of synthetic images below it is tested by its exact law
+(``metrics/copying.py``). Both must reach p < 0.0008 in pixels, or together p < 0.0002 shared out
+among the other spaces, so that all tests together raise a false alarm in fewer than 1 of 1000 sets.
+An exact copy (up to brightness, contrast and mirroring) of a training image is an alarm by itself,
+and so is one of a real image, whoever saw it: either it was copied, or two folders were mixed up.
 This is a screen, not a guarantee of privacy.
 """
 
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from fetalsynth.artifacts.digest import digest_bytes
 from fetalsynth.artifacts.scores import Alarm, Pair
-from fetalsynth.assessment.metrics.copying import Screened, screened
+from fetalsynth.assessment.metrics.copying import Screened, expected_share, screened
 from fetalsynth.assessment.metrics.nearest import (
     Neighbours,
     flips,
@@ -81,7 +81,7 @@ def copying(samples: Samples, limited: Samples, spaces: tuple[Space, ...]) -> Pa
     if why is not None:
         return Part(
             metrics=metrics,
-            alarms=_alarms({}, exact=0, leaked=leaked),
+            alarms=_alarms({}, exact=0, leaked=leaked, held_out=0),
             unjudged={} if leaked else {"copying": why},
             closest_pairs=pairs,
             tables=tables,
@@ -99,7 +99,7 @@ def copying(samples: Samples, limited: Samples, spaces: tuple[Space, ...]) -> Pa
     )
     return Part(
         metrics=metrics,
-        alarms=_alarms(screens, exact=exact, leaked=leaked),
+        alarms=_alarms(screens, exact=exact, leaked=leaked, held_out=len(search.held_out.distance)),
         closest_pairs=pairs,
         tables=tables,
     )
@@ -181,7 +181,9 @@ def _equal(images: NDArray[np.uint8], partners: NDArray[np.uint8]) -> int:
     return int((~flat & (np.min(gaps, axis=0) < EXACT)).sum())
 
 
-def _alarms(screens: dict[str, Screened], *, exact: int, leaked: int) -> tuple[Alarm, ...]:
+def _alarms(
+    screens: dict[str, Screened], *, exact: int, leaked: int, held_out: int
+) -> tuple[Alarm, ...]:
     reasons = []
     if leaked:
         reasons.append(
@@ -195,10 +197,15 @@ def _alarms(screens: dict[str, Screened], *, exact: int, leaked: int) -> tuple[A
         if screen.p_value < level:
             reasons.append(
                 f"{100 * screen.suspicious.mean():.1f} % of the synthetic images are nearer to a "
-                f"training image{f' in {name}' if name else ''} than 99 % of unseen real images "
-                f"are (p = {screen.p_value:.1g}, expected at most 1 %)"
+                f"training image{f' in {name}' if name else ''} than "
+                f"{measures.most_unseen(held_out)} are (p {_p_words(screen.p_value)}, expected at "
+                f"most {100 * expected_share(held_out):.2g} %)"
             )
     return (Alarm(name="copying", reason="; ".join(reasons)),) if reasons else ()
+
+
+def _p_words(p_value: float) -> str:
+    return f"= {p_value:.1g}" if p_value > 1e-10 else "< 1e-10"
 
 
 def _closest(

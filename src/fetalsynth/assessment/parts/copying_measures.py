@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fetalsynth.artifacts.scores import Metric
-from fetalsynth.assessment.metrics.copying import SHARE, Screened, low_values
+from fetalsynth.assessment.metrics.copying import Screened, expected_share, low_values, rank
 from fetalsynth.assessment.metrics.memorisation import authentic_share, data_copying_z
 from fetalsynth.assessment.metrics.nearest import Neighbours
 from fetalsynth.assessment.metrics.variants import DEGREES
@@ -27,6 +27,10 @@ def distance(
         )
         for name, share in (("1st", 0.01), ("5th", 0.05))
     }
+    expected = {
+        f"expected_{name}_percentile": expected_share(len(held_out.distance), share)
+        for name, share in (("1st", 0.01), ("5th", 0.05))
+    }
     which = "training" if role == "train" else "real"
     return Metric(
         value=float(np.median(synthetic.distance)) / usual,
@@ -41,6 +45,7 @@ def distance(
             "usual_distance": usual,
             "held_out_middle_95": [float(low), float(high)],
             **below,
+            **expected,
         },
         floor=1.0,
         meaning=f"Median distance of a synthetic image to the nearest {which} image, divided by "
@@ -52,6 +57,7 @@ def shares(
     screens: dict[str, Screened], *, samples: Samples, held_out: int, exact: int
 ) -> dict[str, Metric]:
     """``copy-share`` in pixels (key "") and ``copy-share-⟨space⟩`` in every other space."""
+    place = f"number {rank(held_out)} from below of {held_out} held-out images"
     return {
         f"copy-share-{name}" if name else "copy-share": Metric(
             value=float(screen.suspicious.mean()),
@@ -60,17 +66,26 @@ def shares(
             n_real=held_out,
             n_synthetic=len(screen.suspicious),
             settings={
-                "threshold": "1st percentile of held-out images, in distance and in isolation",
+                "threshold": f"{place}, in distance and in isolation",
                 "training_images": samples.count("train"),
                 **({"variants": 1} if name else {**_variants(), "exact_copies": exact}),
             },
-            floor=SHARE,
+            floor=expected_share(held_out),
             meaning="Share of synthetic images that lie nearer to one training image"
             f"{f' in the features {name}' if name else ''}, and more apart from the others, than "
-            f"99 % of unseen real images do; at most 1 % is expected. {_SCREEN}",
+            f"{most_unseen(held_out)} do; at most {expected_share(held_out):.2g} is expected. "
+            f"{_SCREEN}",
         )
         for name, screen in screens.items()
     }
+
+
+def most_unseen(held_out: int) -> str:
+    """Than which unseen real images a suspicious image is nearer, in words."""
+    k = rank(held_out)
+    if k == 1:
+        return f"any of {held_out} unseen real images"
+    return f"all but {k - 1} of {held_out} unseen real images"
 
 
 def summaries(
