@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from fetalsynth.artifacts.nifti import Affine
 from fetalsynth.datasets.volumes.nifti import spacing_of
+from fetalsynth.datasets.volumes.resampling import Way, box_of, mapped, mapped_labels
 from fetalsynth.errors import UserError
 
 # 0.799999 mm and 0.8 mm are one spacing: over 256 voxels the two drift apart by a hundredth voxel.
@@ -66,7 +67,9 @@ def place(
     ``labels`` has ``shape``; ``where`` names the volume in errors. Raises UserError where all is
     background or the box is larger than the cube, with a size or spacing that would do.
     """
-    lower, upper = _box(labels, where=where)
+    if not labels.any():
+        raise UserError(f"{where}: every voxel is background; there is no brain to place")
+    lower, upper = box_of(labels > 0)
     signs = _orientation(affine)
     spacing = spacing_of(affine)
     steps = np.ones(3)
@@ -86,18 +89,6 @@ def place(
     return Placement(
         shape=(int(shape[0]), int(shape[1]), int(shape[2])), affine=affine @ to_own, to_own=to_own
     )
-
-
-def _box(labels: NDArray[Any], *, where: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """First and last labelled voxel along each axis."""
-    inside = labels > 0
-    spans = []
-    for axis in range(3):
-        across = tuple(other for other in range(3) if other != axis)
-        spans.append(np.flatnonzero(inside.any(axis=across)))
-    if not len(spans[0]):
-        raise UserError(f"{where}: every voxel is background; there is no brain to place")
-    return np.array([s[0] for s in spans]), np.array([s[-1] for s in spans])
 
 
 def _orientation(affine: Affine) -> list[tuple[int, int]]:
@@ -130,8 +121,8 @@ def conform_image(voxels: NDArray[Any], placement: Placement, *, size: int) -> N
     aliasing. Copied exactly where the spacing is kept.
     """
     axes = _axes(placement)
-    turned = _turned(voxels, axes)
-    return _mapped(np.asarray(turned, np.float32), [(a.start, a.step) for a in axes], size=size)
+    turned = np.asarray(_turned(voxels, axes), np.float32)
+    return mapped(turned, _to_cube(axes), shape=[size] * 3)
 
 
 def conform_labels(
@@ -139,24 +130,31 @@ def conform_labels(
 ) -> NDArray[np.uint8]:
     """(I, J, K) → (size, size, size): at every voxel the label with the largest share of it."""
     axes = _axes(placement)
-    return _mapped_labels(_turned(labels, axes), [(a.start, a.step) for a in axes], size=size)
+    return mapped_labels(_turned(labels, axes), _to_cube(axes), shape=[size] * 3)
 
 
 def restore_image(cube: NDArray[Any], placement: Placement) -> NDArray[np.float32]:
     """The inverse of :func:`conform_image`: (size, size, size) → the volume's own space."""
     axes = _axes(placement)
-    ways = [(-a.start / a.step, 1 / a.step) for a in axes]
-    lengths = [placement.shape[a.own] for a in axes]
-    found = _mapped(np.asarray(cube, np.float32), ways, size=lengths)
+    shape = [placement.shape[axis.own] for axis in axes]
+    found = mapped(np.asarray(cube, np.float32), _to_own(axes), shape=shape)
     return np.ascontiguousarray(_turned_back(found, axes))
 
 
 def restore_labels(cube: NDArray[np.uint8], placement: Placement) -> NDArray[np.uint8]:
     """The inverse of :func:`conform_labels`."""
     axes = _axes(placement)
-    ways = [(-a.start / a.step, 1 / a.step) for a in axes]
-    lengths = [placement.shape[a.own] for a in axes]
-    return np.ascontiguousarray(_turned_back(_mapped_labels(cube, ways, size=lengths), axes))
+    shape = [placement.shape[axis.own] for axis in axes]
+    found = mapped_labels(cube, _to_own(axes), shape=shape)
+    return np.ascontiguousarray(_turned_back(found, axes))
+
+
+def _to_cube(axes: list[_Axis]) -> list[Way]:
+    return [(axis.start, axis.step) for axis in axes]
+
+
+def _to_own(axes: list[_Axis]) -> list[Way]:
+    return [(-axis.start / axis.step, 1 / axis.step) for axis in axes]
 
 
 def _axes(placement: Placement) -> list[_Axis]:
@@ -174,58 +172,3 @@ def _turned(voxels: NDArray[_T], axes: list[_Axis]) -> NDArray[_T]:
 
 def _turned_back(voxels: NDArray[_T], axes: list[_Axis]) -> NDArray[_T]:
     return voxels.transpose(np.argsort([axis.own for axis in axes]))
-
-
-Way = tuple[float, float]  # (start, step): source voxel = start + step · target voxel
-
-
-def _mapped(voxels: NDArray[_T], ways: list[Way], *, size: int | list[int]) -> NDArray[_T]:
-    """Every axis in turn; axes that are only shifted or flipped first, for they may shrink."""
-    lengths = [size] * 3 if isinstance(size, int) else size
-    order = sorted(range(3), key=lambda axis: abs(ways[axis][1]) != 1)
-    for axis in order:
-        voxels = _along(voxels, axis, ways[axis], lengths[axis])
-    return voxels
-
-
-def _along(voxels: NDArray[_T], axis: int, way: Way, length: int) -> NDArray[_T]:
-    """Resample one axis to ``length`` voxels; 0 beyond the ends."""
-    places, weights = _taps(voxels.shape[axis], way, length)
-    shape = [1, 1, 1]
-    shape[axis] = length
-    found: NDArray[Any] = np.zeros((), voxels.dtype)
-    for place_, weight in zip(places, weights, strict=True):
-        found = found + np.take(voxels, place_, axis) * weight.astype(voxels.dtype).reshape(shape)
-    return found
-
-
-def _taps(count: int, way: Way, length: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """(T, length) source voxels and their weights: a triangle as wide as the coarser step."""
-    start, step = way
-    centre = start + step * np.arange(length)
-    reach = max(1.0, abs(step))
-    first = np.ceil(centre - reach + 1e-9).astype(np.int64)
-    offsets = np.arange(max(1, math.ceil(2 * reach)))
-    places = first + offsets[:, None]
-    weights = np.maximum(0, 1 - np.abs(places - centre) / reach)
-    if abs(step) == 1 and start == math.floor(start):
-        places, weights = centre.astype(np.int64)[None], np.ones((1, length))
-    weights = weights / weights.sum(axis=0)
-    weights[(places < 0) | (places >= count)] = 0
-    return places.clip(0, count - 1), weights
-
-
-def _mapped_labels(
-    labels: NDArray[np.uint8], ways: list[Way], *, size: int | list[int]
-) -> NDArray[np.uint8]:
-    if all(abs(step) == 1 for _, step in ways):
-        return _mapped(labels, ways, size=size)
-    largest: Any = np.float32(0)
-    total: Any = np.float32(0)
-    best: Any = np.uint8(0)
-    for label in np.unique(labels):
-        if label > 0:
-            share = _mapped((labels == label).astype(np.float32), ways, size=size)
-            best = np.where(share > largest, label, best)
-            largest, total = np.maximum(share, largest), total + share
-    return np.where(largest > 1 - total, best, np.uint8(0))
