@@ -25,11 +25,12 @@ def generate_volumes(wanted: Generate, *, labels: Path) -> int:
     the fusion, because volumes of one name cannot be told apart by who pairs them with real ones.
     Returns 1 where some label maps had to be left out, else 0.
     """
+    import torch
+
     from fetalsynth.artifacts.manifest import input_from
     from fetalsynth.cli.computing import choose_device, set_threads
     from fetalsynth.synthesis.label_volumes import find_labels
     from fetalsynth.synthesis.volume_model import load_volume_model
-    from fetalsynth.training.device import autocast
 
     rules = _rules(wanted)
     outs = _outs(wanted.out, rules)
@@ -44,7 +45,7 @@ def generate_volumes(wanted: Generate, *, labels: Path) -> int:
         epoch=wanted.epoch,
         weights=wanted.weights,
         device=device,
-        precision=autocast(wanted.precision, device),
+        dtype=getattr(torch, wanted.precision),
     )
     set_threads()
     manifests = {rule: _draft(wanted, rule, model, models=models, labels=found) for rule in rules}

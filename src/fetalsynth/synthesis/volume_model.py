@@ -3,54 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from fetalsynth.anatomy.planes import PLANES, Plane, from_slices, to_slices
 from fetalsynth.artifacts.manifest import FILENAME, Manifest, read_manifest
 from fetalsynth.datasets.volumes.grid import Grid
 from fetalsynth.errors import UserError
+from fetalsynth.generators.families import Family
 from fetalsynth.generators.settings import SPADESettings
+from fetalsynth.generators.spade.fast import FastGenerator
+from fetalsynth.generators.spade.generator import SPADEGenerator
 from fetalsynth.randomness import torch_rng
 from fetalsynth.synthesis.weights import Weights, load_trained, settings_of
 
 SHARED = "shared"
-# Always this many at once, because convolutions round differently in batches of different size.
-SLICES = 8
 BLACK = -1.0
 
-
-class SliceFamily(Protocol):
-    """What is asked of a family that makes slices from labels."""
-
-    @property
-    def generator(self) -> nn.Module: ...
-    def latents(self, count: int, rng: torch.Generator) -> Tensor: ...
-    def sample(
-        self,
-        generator: nn.Module,
-        latents: Tensor,
-        labels: Tensor | None = None,
-        planes: Tensor | None = None,
-    ) -> Tensor: ...
+SliceImages = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlaneNetwork:
     """The network of one plane and where it came from.
 
+    ``images`` makes (N, 1, S, S) in [−1, 1] of labels (N, S, S), planes (N,) and latents (N, n).
     ``knows_empty`` tells whether it was trained on slices without any label. Elsewhere its answer
     to one means nothing, and black is taken.
     """
 
-    family: SliceFamily
+    family: Family
+    images: SliceImages
     knows_empty: bool
     folder: Path
     epoch: int
@@ -65,7 +54,6 @@ class VolumeModel:
     grid: Grid
     label_count: int
     device: torch.device
-    precision: Callable[[], AbstractContextManager[object]] = field(default=nullcontext)
 
     def latents(self, *, seed: int, name: str) -> Tensor:
         """The random numbers (1, latents) of the volume ``name``; none without an encoder."""
@@ -77,44 +65,18 @@ class VolumeModel:
     ) -> NDArray[np.float32]:
         """Labels (S, S, S) in RAS+ order → images (S, S, S) in [−1, 1], slices of ``plane``.
 
-        All slices without labels are alike and are computed once.
+        Slices without labels are black where the network was not trained on any.
         """
         network = self.networks[plane]
         stack = to_slices(labels, plane=plane)
-        held = stack.any(axis=(1, 2))
-        images = np.empty(stack.shape, np.float32)
-        if not held.all():
-            images[~held] = (
-                self._slices(network, stack[~held][:1], plane=plane, latents=latents)
-                if network.knows_empty
-                else BLACK
-            )
-        filled = np.flatnonzero(held)
-        for first in range(0, len(filled), SLICES):
-            chosen = filled[first : first + SLICES]
-            images[chosen] = self._slices(network, stack[chosen], plane=plane, latents=latents)
+        wanted = np.ones(len(stack), bool) if network.knows_empty else stack.any(axis=(1, 2))
+        chosen = torch.from_numpy(np.ascontiguousarray(stack[wanted])).to(self.device)
+        planes = torch.full((len(chosen),), PLANES.index(plane), device=self.device)
+        z = latents.to(self.device).expand(len(chosen), -1)
+        images = np.full(stack.shape, BLACK, np.float32)
+        with torch.inference_mode():
+            images[wanted] = network.images(chosen, planes, z)[:, 0].cpu().numpy()
         return np.ascontiguousarray(from_slices(images, plane=plane))
-
-    def _slices(
-        self, network: PlaneNetwork, stack: NDArray[np.uint8], *, plane: Plane, latents: Tensor
-    ) -> NDArray[np.float32]:
-        """(n, S, S) with n ≤ SLICES → (n, S, S); a short batch is filled up with empty slices."""
-        full = np.zeros((SLICES, *stack.shape[1:]), np.uint8)
-        full[: len(stack)] = stack
-        with torch.inference_mode(), self.precision():
-            images = network.family.sample(
-                network.family.generator,
-                latents.to(self.device).expand(SLICES, -1),
-                torch.from_numpy(full).to(self.device),
-                torch.full((SLICES,), PLANES.index(plane), device=self.device),
-            )
-        found: NDArray[np.float32] = images[: len(stack), 0].float().cpu().numpy()
-        return found
-
-
-def is_volume_model(manifest: Manifest) -> bool:
-    """Whether the model makes volumes from labels, by its recipe."""
-    return "planes" in manifest.configuration.get("recipe", {})
 
 
 def load_volume_model(
@@ -124,23 +86,25 @@ def load_volume_model(
     epoch: int | None = None,
     weights: Weights | None = None,
     device: torch.device | None = None,
-    precision: Callable[[], AbstractContextManager[object]] = nullcontext,
+    dtype: torch.dtype = torch.float32,
 ) -> VolumeModel:
     """Load what ``planes`` need from model folders that together must have it.
 
     ``epoch`` None takes the last snapshot; ``weights`` None the moving average where there is one.
+    ``dtype`` is that of the computation; bfloat16 is less exact.
+
     Raises UserError where a plane is missing or in two models, where grids or labels differ, and
     for everything that is wrong with a model or its weights.
     """
     device = device or torch.device("cpu")
     networks: dict[Plane, PlaneNetwork] = {}
+    loaded: dict[Path, PlaneNetwork] = {}
     kinds: dict[Path, tuple[Grid, int]] = {}
     for folder in folders:
         manifest = read_manifest(folder, kind="model")
         settings, recipe = _settings(manifest, folder=folder)
         kinds[folder] = Grid(size=settings.size, spacing_mm=recipe["spacing_mm"]), settings.labels
         here: list[Plane] = [p for p in PLANES if p in recipe["planes"] and p in planes]
-        trained = {}
         for plane in here:
             if plane in networks:
                 raise UserError(
@@ -148,26 +112,27 @@ def load_volume_model(
                     "give one of the two"
                 )
             part = folder / (SHARED if recipe["one_network"] else plane)
-            if part not in trained:
-                trained[part] = load_trained(
+            if part not in loaded:
+                trained = load_trained(
                     part, settings=settings, epoch=epoch, weights=weights, device=device
                 )
-            networks[plane] = PlaneNetwork(
-                family=trained[part].family,
-                knows_empty=recipe["empty_slices"] > 0,
-                folder=folder,
-                epoch=trained[part].epoch,
-                weights=trained[part].weights,
-            )
+                loaded[part] = PlaneNetwork(
+                    family=trained.family,
+                    images=_fast(trained.family, dtype=dtype),
+                    knows_empty=recipe["empty_slices"] > 0,
+                    folder=folder,
+                    epoch=trained.epoch,
+                    weights=trained.weights,
+                )
+            networks[plane] = loaded[part]
     _check(networks, kinds, planes=planes, folders=folders)
     grid, label_count = kinds[folders[0]]
-    return VolumeModel(
-        networks=networks,
-        grid=grid,
-        label_count=label_count,
-        device=device,
-        precision=precision,
-    )
+    return VolumeModel(networks=networks, grid=grid, label_count=label_count, device=device)
+
+
+def _fast(family: Family, *, dtype: torch.dtype) -> SliceImages:
+    assert isinstance(family.generator, SPADEGenerator)
+    return FastGenerator(family.generator, dtype=dtype)
 
 
 def _settings(manifest: Manifest, *, folder: Path) -> tuple[SPADESettings, dict[str, Any]]:
