@@ -1,0 +1,115 @@
+"""Atrial width of the lateral ventricles: inner wall to inner wall in an axial plane.
+
+The plane is axial to the head, at a level where the atrium lies beside the pulvinar: among the
+levels from 40 to 80 % of the height of the deep grey matter, that where the atrium is widest. In
+that plane the largest disc that fits into the ventricle behind the thalamus marks the atrium; the
+width is the shortest chord through its centre, which stands square on both walls.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from fetalsynth.anatomy.labels import DEEP_GREY_MATTER, VENTRICLES
+from fetalsynth.anatomy.measure.fields import (
+    BORDER,
+    Affine,
+    Field,
+    Line,
+    Points,
+    smooth_field,
+    voxels_mm,
+)
+from fetalsynth.anatomy.measure.frame import Frame
+
+LEVELS = (0.4, 0.8)  # of the height of the deep grey matter, from its lower to its upper end
+_REACH = 0.2  # of the head's length: how far behind the thalamus the atrium's middle may lie
+_STEP_MM, _LEVEL_STEP_MM, _RAY_STEP_MM = 0.4, 0.5, 0.05
+_DIRECTIONS = 90
+
+
+def atrial_widths(
+    labels: NDArray[np.uint8], affine: Affine, *, frame: Frame
+) -> tuple[Line | None, Line | None]:
+    """The lines of the left and of the right atrium, None where there is none to measure.
+
+    ``labels`` (I, J, K) FeTA, ``affine`` (4, 4) mm, ``frame`` the axes of that head. Where both
+    ventricles are one, the midsagittal plane is their wall.
+    """
+    ventricles, deep = labels == VENTRICLES, labels == DEEP_GREY_MATTER
+    if not (ventricles.any() and deep.any()):
+        return None, None
+    field = smooth_field(ventricles, affine)
+    fluid = frame.inside(voxels_mm(ventricles, affine))
+    thalami = frame.inside(voxels_mm(deep, affine))
+    head = frame.inside(voxels_mm(labels > 0, affine))[:, 1]
+    reach = _REACH * float(head.max() - head.min())
+    left, right = (
+        _Side(field, frame, sign=sign, fluid=fluid).width(thalami, reach=reach) for sign in (-1, 1)
+    )
+    return left, right
+
+
+class _Side:
+    """The ventricle of one side; ``sign`` is −1 on the left, 1 on the right of the fetus."""
+
+    def __init__(self, field: Field, frame: Frame, *, sign: int, fluid: Points) -> None:
+        self.field, self.frame, self.sign = field, frame, sign
+        out = float(np.abs(fluid[:, 0]).max()) + 2
+        back, front = float(fluid[:, 1].min()) - 2, float(fluid[:, 1].max()) + 2
+        self.x = np.arange(0, out, _STEP_MM)
+        self.y = np.arange(back, front, _STEP_MM)
+
+    def width(self, thalami: Points, *, reach: float) -> Line | None:
+        here = thalami[self.sign * thalami[:, 0] > 0]
+        if not len(here):
+            return None
+        low, high = np.percentile(here[:, 2], [1, 99])
+        pulvinar = float(np.percentile(here[:, 1], 2))
+        start, stop = (low + share * (high - low) for share in LEVELS)
+        levels = np.linspace(start, stop, max(2, round((stop - start) / _LEVEL_STEP_MM) + 1))
+        behind = (self.y < pulvinar) & (self.y > pulvinar - reach)
+        best, centre = max(
+            (self._disc(float(z), behind) for z in levels), key=lambda found: found[0]
+        )
+        if best <= 0:
+            return None
+        return self._chord(centre, radius=best)
+
+    def _disc(self, z: float, behind: NDArray[np.bool_]) -> tuple[float, Points]:
+        """(radius mm, centre in the head's frame) of the largest disc at level ``z``."""
+        x, y = np.meshgrid(self.x, self.y, indexing="ij")
+        plane = np.stack([self.sign * x, y, np.full_like(x, z)], axis=-1)
+        inside = self.field.at(self.frame.world(plane)) > BORDER
+        inside[0] = False
+        radius = ndimage.distance_transform_edt(inside) * _STEP_MM
+        radius[:, ~behind] = 0
+        place = np.unravel_index(int(radius.argmax()), radius.shape)
+        return float(radius[place]), plane[place]
+
+    def _chord(self, centre: Points, *, radius: float) -> Line:
+        """The shortest of the chords through ``centre`` within its axial plane."""
+        angles = np.arange(_DIRECTIONS) * np.pi / _DIRECTIONS
+        along = np.stack([np.cos(angles), np.sin(angles), np.zeros(_DIRECTIONS)], axis=-1)
+        ahead, back = (self._to_wall(centre, s * along, far=3 * radius + 3) for s in (1, -1))
+        shortest = int((ahead + back).argmin())
+        ends = centre + np.outer([-back[shortest], ahead[shortest]], along[shortest])
+        start, end = self.frame.world(ends)
+        return Line(start=start, end=end)
+
+    def _to_wall(self, centre: Points, along: Points, *, far: float) -> Points:
+        """(n,) mm from ``centre`` in directions (n, 3) to the wall or the midsagittal plane."""
+        t = np.arange(0, far, _RAY_STEP_MM)
+        points = centre + t[:, None] * along[:, None]
+        value = np.where(
+            self.sign * points[..., 0] > 0, self.field.at(self.frame.world(points)), 0.0
+        )
+        outside = value <= BORDER
+        outside[:, -1] = True
+        first = np.maximum(outside.argmax(axis=1), 1)
+        rows = np.arange(len(along))
+        before, after = value[rows, first - 1], value[rows, first]
+        part = (before - BORDER) / np.maximum(before - after, 1e-6)
+        return np.asarray(t[first - 1] + _RAY_STEP_MM * np.clip(part, 0, 1))
