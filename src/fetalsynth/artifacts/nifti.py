@@ -36,12 +36,13 @@ def nifti_bytes(voxels: NDArray[Any], *, affine: Affine, header: Header | None =
 
     codes = header or Header()
     untyped: Any = nibabel
-    image = untyped.Nifti1Image(voxels, affine)
-    image.header.set_xyzt_units("mm")
-    if codes.qform_code == codes.sform_code == 0:
-        image = untyped.Nifti1Image(voxels, None, image.header)
-        image.header.set_zooms(np.linalg.norm(affine[:3, :3], axis=0))
-    else:
+    fresh = untyped.Nifti1Header()
+    fresh.set_data_dtype(voxels.dtype)
+    fresh.set_data_shape(voxels.shape)
+    fresh.set_xyzt_units("mm")
+    fresh.set_zooms(np.linalg.norm(affine[:3, :3], axis=0))
+    image = untyped.Nifti1Image(voxels, None, fresh)  # codes (0, 0)
+    if codes.qform_code or codes.sform_code:
         quaternion = affine if codes.qform is None or codes.sform_code == 0 else codes.qform
         image.set_qform(quaternion, codes.qform_code)
         image.set_sform(affine, codes.sform_code)

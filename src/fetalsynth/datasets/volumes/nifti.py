@@ -87,12 +87,10 @@ def _load(path: Path, *, voxels: bool) -> tuple[Any, NDArray[Any]]:
     import nibabel
 
     untyped: Any = nibabel
-    with explaining(path):
+    with explaining(path), path.open("rb"):
         try:
             image = untyped.load(path)
             stored = np.asanyarray(image.dataobj) if voxels else np.empty(0)
-        except (FileNotFoundError, PermissionError):
-            raise
         except (
             untyped.filebasedimages.ImageFileError,
             untyped.spatialimages.HeaderDataError,
