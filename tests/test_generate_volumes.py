@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from fetalsynth.anatomy.planes import PLANES, Plane, to_slices
 from fetalsynth.artifacts.building import building, partial_path
-from fetalsynth.artifacts.manifest import draft, read_manifest
+from fetalsynth.artifacts.manifest import Licence, draft, read_manifest
 from fetalsynth.artifacts.model import snapshot_path, write_weights
 from fetalsynth.artifacts.volumes import WHITE, VolumesWriter, read_participants
 from fetalsynth.cli.main import main
@@ -140,7 +140,8 @@ def label_folder(folder: Path, count: int = 3) -> Path:
 
 def label_artifact(folder: Path) -> Path:
     """Four subjects, two of them held out, with images and a licence's worth of facts."""
-    manifest = draft(kind="volumes", configuration={}, synthetic=False)
+    licence = Licence(source="Somewhere", licence="CC BY 4.0", citation="Someone 2020")
+    manifest = draft(kind="volumes", configuration={}, synthetic=False, licences=(licence,))
     with building(folder, manifest) as growing:
         writer = VolumesWriter(growing, label_names=("background", *"abcdefg"))
         for k in range(4):
@@ -350,6 +351,8 @@ def test_table_sidecars_and_manifest_tell_where_volumes_come_from(
     assert manifest.synthetic
     assert [item.role for item in manifest.inputs] == ["model", "labels"]
     assert manifest.facts == {"volumes": 2, "left_out": []}
+    assert [licence.citation for licence in manifest.licences] == ["Someone 2020"]
+    assert "Someone 2020" in (tmp_path / "out" / "dataset_description.json").read_text()
     assert (tmp_path / "out" / "preview.png").is_file()
     names = (tmp_path / "out" / "dseg.tsv").read_text().split()
     assert names[-1] == "g"

@@ -88,7 +88,8 @@ def _draft(
     return draft(
         kind="volumes",
         configuration={
-            "fusion": rule.describe(),
+            "fusion": rule.fusion,
+            "threshold": rule.threshold,
             "networks": {
                 plane: {"epoch": network.epoch, "weights": network.weights}
                 for plane, network in networks.items()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fetalsynth.anatomy.labels import FETA
 from fetalsynth.artifacts.digest import digest_files
-from fetalsynth.artifacts.manifest import Input, Licence, input_from, is_artifact
+from fetalsynth.artifacts.manifest import Input, input_from, is_artifact
 from fetalsynth.artifacts.volumes import (
     VolumeRecord,
     bids_label,
@@ -52,11 +52,6 @@ class LabelSet:
     def synthetic(self) -> bool:
         """Whether the labels are simulated, as far as their folder tells."""
         return bool(self.source.manifest and self.source.manifest.synthetic)
-
-    @property
-    def licences(self) -> tuple[Licence, ...]:
-        """Of the sources that the labels were taken from."""
-        return self.source.manifest.licences if self.source.manifest else ()
 
 
 def find_labels(

@@ -51,15 +51,17 @@ def write_volumes(
     """Write the synthetic volumes of every label map, for each rule into its folder.
 
     A label map that is broken is reported and left out. Volumes that an interrupted call left in
-    the folders are kept. ``models`` are the model folders, for the sidecars. Returns facts for the
-    manifests: how many volumes, and which were left out and why.
+    the folders are kept. ``models`` are the model folders, for sidecars and licences. Returns facts
+    for the manifests: how many volumes, and which were left out and why.
 
     Raises UserError where two volumes would have one name or no label map at all is usable.
     """
     refuse_equal_names(labels.items)
+    sources = [item.manifest for item in (*models, labels.source) if item.manifest]
+    licences = tuple(dict.fromkeys(licence for m in sources for licence in m.licences))
     writers = {
         rule: VolumesWriter(
-            folder, synthetic=True, label_names=labels.label_names, licences=labels.licences
+            folder, synthetic=True, label_names=labels.label_names, licences=licences
         )
         for rule, folder in folders.items()
     }
