@@ -6,6 +6,7 @@ calibre is the atrial width, which does not grow with age.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,6 @@ from fetalsynth.datasets.phantoms.brain_shapes import (
     Field,
     Point,
     Space,
-    cut,
     ellipsoid,
     join,
     tube,
@@ -94,7 +94,7 @@ def _arch(space: Space, skull: Skull) -> Field:
     return np.asarray((arch_level(space, skull) - 1) * 0.42 * skull.c, np.float32)
 
 
-def _scaled(skull: Skull, points: tuple[Point, ...]) -> tuple[Point, ...]:
+def _scaled(skull: Skull, points: Iterable[Point]) -> tuple[Point, ...]:
     return tuple((x * skull.a, y * skull.b, z * skull.c) for x, y, z in points)
 
 
@@ -213,22 +213,22 @@ def _brainstem(space: Space, skull: Skull, core: Core) -> Field:
         space.x,
         space.y,
         space.z,
-        points=((0, -0.13 * b, -0.16 * c), (0, -0.17 * b, -0.48 * c), (0, -0.35 * b, -1.15 * c)),
-        radii=(0.19 * k, 0.145 * k, 0.10 * k),
+        points=((0, -0.14 * b, -0.25 * c), (0, -0.17 * b, -0.48 * c), (0, -0.35 * b, -1.15 * c)),
+        radii=(0.16 * k, 0.14 * k, 0.09 * k),
     )
     peduncles = tube(
         space.side,
         space.y,
         space.z,
-        points=((0.20 * a, -0.04 * b, -0.14 * c), (0.09 * a, -0.09 * b, -0.42 * c)),
+        points=((0.18 * a, -0.06 * b, -0.22 * c), (0.09 * a, -0.09 * b, -0.42 * c)),
         radii=(0.08 * k, 0.09 * k),
     )
     pons = ellipsoid(
         space.x,
         space.y,
         space.z,
-        centre=(0, -0.12 * b, -0.53 * c),
-        radii=(0.21 * k, 0.115 * b * core.stem, 0.15 * c * core.stem),
+        centre=(0, -0.10 * b, -0.52 * c),
+        radii=(0.22 * k, 0.11 * b * core.stem, 0.15 * c * core.stem),
     )
     return join(join(stem, peduncles, blend=0.05 * a), pons, blend=0.07 * a)
 
@@ -252,7 +252,7 @@ def _cerebellum(space: Space, skull: Skull, core: Core) -> Field:
         space.y,
         space.z,
         centre=(0.48 * half, -0.47 * b, -0.60 * c),
-        radii=(0.52 * half, 0.60 * half, 0.52 * half),
+        radii=(0.52 * half, 0.59 * half, 0.51 * half),
     )
     vermis = ellipsoid(
         space.x,
@@ -262,8 +262,3 @@ def _cerebellum(space: Space, skull: Skull, core: Core) -> Field:
         radii=(0.30 * half, 0.50 * half * core.vermis, 0.58 * half * core.vermis),
     )
     return join(lobes, vermis, blend=0.16 * half)
-
-
-def split(deep: Field, stem: Field) -> Field:
-    """The brainstem without what belongs to the deep grey matter."""
-    return cut(stem, -deep, blend=1.0)

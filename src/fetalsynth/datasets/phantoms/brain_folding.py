@@ -10,7 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from fetalsynth.datasets.phantoms.brain_core import arch_level
 from fetalsynth.datasets.phantoms.brain_head import Skull
 from fetalsynth.datasets.phantoms.brain_noise import band_noise
 from fetalsynth.datasets.phantoms.brain_shapes import Field, Space, ramp
@@ -54,11 +56,15 @@ def _primary(space: Space, skull: Skull, folding: Folding, *, below: Field) -> F
     side, y, z = space.side, space.y, space.z
     occipital, calcarine, cingulate, central, temporal = folding.primary
     turn = np.sin(space.x / (0.21 * a) + 1.3 + z / (0.3 * a)) + np.sin((z + 0.6 * y) / (0.15 * a))
-    wave = 0.05 * a * turn
-    level = np.hypot((y + 0.05 * b) / (0.42 * b), (z + 0.02 * c) / (0.42 * c))
-    ring = np.abs(level - 1.42) * 0.42 * c + 0.6 * wave
+    wave = 0.06 * a * turn
+    ring = np.abs(arch_level(space, skull) - 1.42) * 0.42 * c + 0.6 * wave
     sheets = (
-        (np.abs(y + 0.60 * b + 0.35 * z + wave), occipital, 0.55 * a - side, z + 0.02 * c),
+        (
+            np.abs(y + 0.64 * b + 0.35 * z - 0.5 * side + wave),
+            occipital,
+            0.42 * a - side,
+            z + 0.02 * c,
+        ),
         (np.abs(z + 0.03 * c + wave), calcarine, 0.5 * a - side, -0.56 * b - y),
         (np.abs(ring), cingulate, 0.45 * a - side, np.minimum(z + 0.05 * c, y + 0.48 * b)),
         (np.abs(y + 0.06 * b - 0.30 * (side - 0.5 * a) + wave), central, z - 0.25 * c, z),
@@ -79,7 +85,8 @@ def _secondary(
     near = (below > -4) & (below < folding.depth_mm + 6)
     rng = np.random.default_rng(folding.seed)
     points, stretch = _on_capsule(space, skull, near)
-    size = tuple(int(n) for n in 2 * np.ceil(np.abs(points).max(axis=1) / _STEP_MM) + 8)
+    reach_x, reach_y, reach_z = np.abs(points).max(axis=1) / _STEP_MM
+    size = (2 * int(reach_x) + 10, 2 * int(reach_y) + 10, 2 * int(reach_z) + 10)
     field = band_noise(rng, shape=size, period=1.5 * folding.period_mm / _STEP_MM, bandwidth=0.22)
     slope = np.sqrt(np.sum(np.square(np.gradient(field, _STEP_MM)), axis=0))
     slope = np.maximum(slope, 0.45 * slope.mean()).astype(np.float32)
@@ -88,10 +95,11 @@ def _secondary(
     # The medial wall has its own, primary sulci.
     medial = 1 - 0.45 * (1 - ramp(np.abs(space.x[near]), 0.15 * skull.a, 0.4 * skull.a))
     depth = folding.depth_mm * np.clip(0.85 + 0.22 * far, 0.25, 1.1) * medial
-    sheet = np.abs(value) / steep * stretch
+    sheet = np.asarray(np.abs(value) / steep * stretch, np.float32)
     depth = depth * (0.25 + 0.75 * ramp(primary[near], 2.0, 7.0))
+    beyond = np.asarray(below[near] - depth, np.float32)
     distance = np.full(space.x.shape, 1e3, np.float32)
-    distance[near] = _sheet(sheet, below[near] - depth)
+    distance[near] = _sheet(sheet, beyond)
     return distance
 
 
@@ -100,7 +108,7 @@ def _sheet(distance: Field, beyond: Field) -> Field:
     return np.asarray(np.hypot(distance, np.maximum(beyond, 0)), np.float32)
 
 
-def _on_capsule(space: Space, skull: Skull, near: Field) -> tuple[Field, Field]:
+def _on_capsule(space: Space, skull: Skull, near: NDArray[np.bool_]) -> tuple[Field, Field]:
     """Where voxels fall when moved straight out to a capsule inside each hemisphere.
 
     Returns points (3, n), mm, and how much wider the hemisphere is there than the capsule.
@@ -133,7 +141,7 @@ def sylvian(space: Space, skull: Skull, folding: Folding) -> Field:
     ahead = ((start[0] - end[0]) / length, (start[1] - end[1]) / length)
     along = (space.y - end[0]) * ahead[0] + (space.z - end[1]) * ahead[1]
     up = -(space.y - end[0]) * ahead[1] + (space.z - end[1]) * ahead[0]
-    t = np.clip(along / length, 0, 1)
+    t = np.asarray(np.clip(along / length, 0, 1), np.float32)
     body = ramp(t, 0.0, 0.30) * (1 - 0.5 * ramp(t, 0.75, 1.0))
     floor = a * (0.97 - folding.insula * body)
     inwards = 0.97 * a - space.side

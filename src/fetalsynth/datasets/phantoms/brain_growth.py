@@ -52,7 +52,7 @@ def skull_and_scalp_mm(weeks: float) -> float:
 
 def fluid_gap_mm(weeks: float) -> float:
     """Fluid between the brain and the skull over the convexity, mm."""
-    return _curve(weeks, (20, 24, 28, 32, 36), (1.5, 1.9, 2.2, 1.9, 1.4))
+    return _curve(weeks, (20, 24, 28, 32, 36), (1.7, 2.1, 2.3, 1.9, 1.2))
 
 
 def cortex_mm(weeks: float) -> float:
@@ -62,12 +62,12 @@ def cortex_mm(weeks: float) -> float:
 
 def secondary_depth_mm(weeks: float) -> float:
     """Greatest depth of secondary sulci, mm."""
-    return _curve(weeks, (23, 25, 27, 30, 33, 36), (0.0, 0.8, 2.3, 5.5, 8.5, 10.0))
+    return _curve(weeks, (23, 25, 27, 30, 33, 36), (0.0, 0.8, 2.3, 5.2, 7.8, 9.0))
 
 
 def gyral_period_mm(weeks: float) -> float:
     """Distance from one secondary sulcus to the next, mm."""
-    return _curve(weeks, (22, 28, 36), (17.0, 15.0, 12.5))
+    return _curve(weeks, (22, 28, 36), (17.0, 14.5, 11.5))
 
 
 def opercular_closure(weeks: float) -> float:

@@ -32,8 +32,8 @@ class Skull:
     @cached_property
     def widest(self) -> float:
         """Greatest half width of the untapered profile, relative to ``a``."""
-        s = np.linspace(-1, 1, 4001)
-        return float(np.max(self._profile(s) * np.sqrt(1 - s * s)))
+        s = np.linspace(-1, 1, 4001, dtype=np.float32)
+        return float(np.max(self._profile(s) * np.sqrt(np.maximum(1 - s * s, 0))))
 
     def width(self, y: Field) -> Field:
         """Half width of the egg at ``y``, before the curve of the ellipse."""
@@ -41,7 +41,7 @@ class Skull:
         return np.asarray(self.a * self._profile(s) / self.widest, np.float32)
 
     def _profile(self, s: Field) -> Field:
-        return np.asarray(1 - self.taper * s + self.squareness * s * s)
+        return np.asarray(1 - self.taper * s + self.squareness * s * s, np.float32)
 
 
 def cavity(space: Space, skull: Skull, *, cerebellum_mm: float) -> tuple[Field, Field, Field]:
@@ -61,14 +61,14 @@ def cavity(space: Space, skull: Skull, *, cerebellum_mm: float) -> tuple[Field, 
         space.y,
         space.z,
         centre=(0.0, -0.46 * b, -0.55 * c),
-        radii=(wide, 0.37 * b, 0.42 * c),
+        radii=(wide, 0.36 * b, 0.40 * c),
     )
     canal = tube(
         space.x,
         space.y,
         space.z,
-        points=((0.0, -0.10 * b, -0.50 * c), (0.0, -0.37 * b, -1.20 * c)),
-        radii=(0.29 * a, 0.20 * a),
+        points=((0.0, -0.12 * b, -0.50 * c), (0.0, -0.37 * b, -1.20 * c)),
+        radii=(0.26 * a, 0.18 * a),
     )
     upper = join(vault, middle, blend=0.20 * a)
     lower = join(behind, canal, blend=0.2 * a)
@@ -79,7 +79,9 @@ def cavity(space: Space, skull: Skull, *, cerebellum_mm: float) -> tuple[Field, 
 def cerebrum(vault: Field, middle: Field, space: Space, skull: Skull, *, gap_mm: Field) -> Field:
     """Signed distance of the smooth outline of both hemispheres, without their fissures."""
     base = np.asarray(gap_mm * (0.35 + 0.65 * _upper(space, skull)), np.float32)
-    return join(vault + base, middle + 0.8 * base + 0.6, blend=0.06 * skull.a)
+    return join(
+        vault + base, np.asarray(middle + 0.8 * base + 0.6, np.float32), blend=0.06 * skull.a
+    )
 
 
 def _upper(space: Space, skull: Skull) -> Field:

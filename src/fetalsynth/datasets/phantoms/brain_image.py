@@ -63,14 +63,19 @@ def _signal(tissues: Tissues, scan: Scan) -> Field:
     width = 1.2 * space.spacing_mm
     rng = np.random.default_rng(scan.texture_seed)
     fine, coarse = _textures(rng, space.x.shape, space.spacing_mm)
-    grain = 1 + scan.texture * (0.55 * fine + 0.45 * coarse)
+    grain = np.asarray(1 + scan.texture * (0.55 * fine + 0.45 * coarse), np.float32)
     signal = np.full(space.x.shape, 0.12, np.float32)
     _paint(signal, tissues.cavity, _fluid(tissues, scan, coarse), width)
     _paint(signal, tissues.pial, scan.cortex * (1 + 0.5 * scan.texture * coarse), width)
     _paint(signal, tissues.white, _white(tissues, scan) * grain, width)
     _paint(signal, tissues.stem, _stem(tissues, scan) * grain, width)
     _paint(signal, tissues.deep, _deep(tissues, scan) * grain, width)
-    _paint(signal, np.maximum(tissues.cerebellum, -tissues.stem), _cerebellum(tissues, scan), width)
+    _paint(
+        signal,
+        np.maximum(tissues.cerebellum, -tissues.stem),
+        _cerebellum(tissues, scan, coarse=coarse),
+        width,
+    )
     _paint(signal, tissues.ventricles, scan.fluid * (1.04 + 0.02 * coarse), width)
     plexus = np.maximum(parts.choroid, tissues.ventricles + 0.3)
     _paint(signal, plexus, 0.72 * scan.fluid * (1 + 0.1 * fine), width)
@@ -96,17 +101,14 @@ def _fluid(tissues: Tissues, scan: Scan, coarse: Field) -> Field:
     space = tissues.space
     falx = np.exp(-((space.x / 0.6) ** 2)) * ramp(tissues.arch, 2, 8)
     veins = ramp(np.abs(coarse), 1.5, 2.3) * ramp(tissues.pial, 0.0, 1.0)
-    edge = 1 - ramp(-tissues.cavity, 0.0, 1.6)
-    dark = 0.35 * falx + 0.30 * veins + 0.35 * edge
+    edge = 1 - ramp(-tissues.cavity, 0.0, 1.0)
+    dark = 0.35 * falx + 0.30 * veins + 0.25 * edge
     return np.asarray(scan.fluid * (0.97 + 0.05 * coarse) * (1 - np.minimum(dark, 0.6)), np.float32)
 
 
 def _white(tissues: Tissues, scan: Scan) -> Field:
     """Subplate, intermediate zone and germinal matrix by depth below cortex and ventricle."""
-    below = tissues.depth
-    start = np.maximum(tissues.depth + tissues.white, 0) + 0.5
     under = np.maximum(-tissues.white, 0)
-    del below, start
     plate = np.exp(-(((under - 0.45 * scan.subplate_mm) / (0.55 * scan.subplate_mm)) ** 2))
     middle = np.exp(-(((under - 1.9 * scan.subplate_mm) / (0.7 * scan.subplate_mm)) ** 2))
     wall = np.maximum(tissues.lateral, 0)
@@ -131,16 +133,18 @@ def _stem(tissues: Tissues, scan: Scan) -> Field:
     return np.asarray(scan.stem * (1.06 - 0.10 * ramp(-tissues.stem, 0, 5)), np.float32)
 
 
-def _cerebellum(tissues: Tissues, scan: Scan) -> Field:
+def _cerebellum(tissues: Tissues, scan: Scan, *, coarse: Field) -> Field:
     """Folia: thin arcs parallel to the surface, over a brighter medulla."""
     within = -tissues.cerebellum
     space = tissues.space
     angle = np.arctan2(space.z - tissues.root[1], tissues.root[0] - space.y)
-    folia = np.sin(scan.folds * angle + 0.15 * space.side) * (1 - ramp(within, 2.0, 6.0))
+    folia = np.sin(scan.folds * angle + 0.15 * space.side + 0.9 * coarse) * (
+        1 - ramp(within, 2.0, 6.0)
+    )
     medulla = ramp(within, 3.0, 6.0)
     rim = 1 - ramp(within, 0.3, 2.0)
     return np.asarray(
-        scan.cerebellum * (1 + 0.24 * folia + 0.10 * medulla - 0.06 * rim), np.float32
+        scan.cerebellum * (1 + 0.13 * folia + 0.10 * medulla - 0.06 * rim), np.float32
     )
 
 

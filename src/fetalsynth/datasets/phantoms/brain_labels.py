@@ -13,6 +13,7 @@ from fetalsynth.datasets.phantoms.brain_folding import Folding, sulci, sylvian
 from fetalsynth.datasets.phantoms.brain_head import Skull, cavity, cerebrum
 from fetalsynth.datasets.phantoms.brain_noise import smooth_fields
 from fetalsynth.datasets.phantoms.brain_shapes import Field, Space, cut, ellipsoid, join
+from fetalsynth.datasets.phantoms.brain_topology import tidy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +122,8 @@ def _folded(hull: Field, space: Space, anatomy: Anatomy, parts: Inside) -> Field
     room = anatomy.cortex_mm + 2.0
     core = np.minimum(np.minimum(parts.lateral, parts.midline), parts.deep)
     clefts = np.maximum(clefts, room - core)
-    clefts = np.maximum(clefts, -(parts.arch - 1.5))
+    callosum = np.minimum(1.5 - parts.arch, 0.30 * skull.a - space.side)
+    clefts = np.maximum(clefts, callosum)
     insula = np.maximum(insula, anatomy.cortex_mm + 1.0 - core)
     return cut(cut(hull, -clefts, blend=0.8), -insula, blend=2.0)
 
@@ -149,7 +151,8 @@ def _tissues(
     pial: Field,
     depth: Field,
 ) -> Tissues:
-    skull, cortex = anatomy.skull, anatomy.cortex_mm
+    # On a coarse grid a thinner sheet would have holes.
+    skull, cortex = anatomy.skull, max(anatomy.cortex_mm, 1.2 * space.spacing_mm)
     bare = _bare(space, skull, parts)
     white = np.where(bare < 0, pial, np.maximum(pial, cortex - depth))
     safe = np.minimum(depth, 8)
@@ -198,40 +201,3 @@ def _bare(space: Space, skull: Skull, parts: Inside) -> Field:
         radii=(0.24 * skull.a, 0.26 * skull.b, 0.30 * skull.c),
     )
     return np.asarray(np.minimum(np.minimum(callosum, floor), parts.stem - 1.5), np.float32)
-
-
-# How many separate parts each tissue has: the cortex and the ventricles two (left and right; the
-# fourth ventricle apart), all others one.
-_PARTS = {
-    tissue.EXTERNAL_CSF: 1,
-    tissue.GREY_MATTER: 2,
-    tissue.WHITE_MATTER: 1,
-    tissue.VENTRICLES: 2,
-    tissue.CEREBELLUM: 1,
-    tissue.DEEP_GREY_MATTER: 2,
-    tissue.BRAINSTEM: 1,
-}
-
-
-def tidy(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Labels with every island given to the tissue next to it, (I, J, K).
-
-    Where a voxel is too coarse for a thin sheet, crumbs of it come loose; a tissue keeps as many
-    parts (connected through faces) as it has in anatomy.
-    """
-    from scipy.ndimage import distance_transform_edt, label
-
-    for _ in range(4):
-        crumbs = np.zeros(labels.shape, bool)
-        for value, parts in _PARTS.items():
-            found, count = label(labels == value)
-            if count > 1:
-                sizes = np.bincount(found.ravel())
-                sizes[0] = 0
-                kept = [k for k in np.argsort(sizes)[-parts:] if sizes[k] > 0.01 * sizes.sum()]
-                crumbs |= (found > 0) & ~np.isin(found, kept)
-        if not crumbs.any():
-            break
-        _, nearest = distance_transform_edt(crumbs, return_indices=True)
-        labels = labels[tuple(nearest)]
-    return labels

@@ -85,7 +85,7 @@ def _core(rng: np.random.Generator, age: float) -> Core:
         horn=_normal(rng, 1.0, 0.06),
         septum_mm=_normal(rng, float(np.interp(age, (20, 28, 36), (3.6, 5.2, 4.8))), 0.5),
         third_mm=_normal(rng, 1.7, 0.25),
-        deep=_normal(rng, float(np.interp(age, (20, 36), (1.06, 0.98))), 0.02),
+        deep=_normal(rng, float(np.interp(age, (20, 24, 36), (1.26, 1.14, 0.95))), 0.02),
         stem=_normal(rng, 1.0, 0.03),
         cerebellum_mm=growth.cerebellar_diameter_mm(age) * _normal(rng, 1, 0.03),
         vermis=_normal(rng, 1.0, 0.04),
@@ -114,9 +114,9 @@ def _folding(rng: np.random.Generator, age: float) -> Folding:
 
 
 def _scan(rng: np.random.Generator, age: float) -> Scan:
-    through = float(rng.uniform(0.55, 0.95))
+    through = float(rng.uniform(0.5, 0.8))
     axis = int(rng.integers(3))
-    blur = [float(rng.uniform(0.35, 0.55)) for _ in range(3)]
+    blur = [float(rng.uniform(0.35, 0.5)) for _ in range(3)]
     blur[axis] = through
     order = np.add.outer(np.add.outer(np.arange(3), np.arange(3)), np.arange(3))
     fall = np.where((order > 0) & (order <= 2), 1.0, 0.0)
@@ -135,7 +135,7 @@ def _scan(rng: np.random.Generator, age: float) -> Scan:
         blur_mm=(blur[0], blur[1], blur[2]),
         slice_axis=axis,
         slice_mm=float(rng.uniform(1.0, 1.8)),
-        noise=float(rng.uniform(0.025, 0.05)),
+        noise=float(rng.uniform(0.02, 0.045)),
         noise_seed=int(rng.integers(2**62)),
         margin_mm=float(rng.uniform(0.0, 1.5)),
         folds=float(np.interp(age, (20, 28, 36), (7, 11, 17))),
