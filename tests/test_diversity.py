@@ -23,7 +23,7 @@ from fetalsynth.assessment.metrics.diversity import (
 from fetalsynth.assessment.metrics.duplicates import LINKS, clusters, duplicate_threshold
 from fetalsynth.assessment.metrics.nearest import distance_matrix
 from fetalsynth.assessment.parts.duplicates import PICTURED, duplicates
-from fetalsynth.assessment.parts.likeness import likeness
+from fetalsynth.assessment.parts.likeness import higher_p_value, likeness
 from fetalsynth.assessment.samples import Samples, collect
 from fetalsynth.assessment.suite import assess_images
 from fetalsynth.assessment.writing import write_assessment
@@ -257,3 +257,25 @@ def test_one_scale_is_plain_structural_similarity() -> None:
     assert found.settings["pairs"] == 190
     assert found.value == pytest.approx(np.mean(np.maximum(every, 0)), rel=1e-6)
     assert found.value == found.floor
+
+
+def test_likeness_of_few_images_keeps_its_level() -> None:
+    rng = np.random.default_rng(5)
+
+    def one_set(count: int) -> tuple[float, float]:
+        of_image = 0.5 * rng.standard_normal(count)
+        first, second = random_pairs(count=count, pairs=600, rng=rng)
+        values = of_image[first] + of_image[second] + rng.standard_normal(len(first))
+        return float(values.mean()), pair_error(values=values, first=first, second=second)
+
+    def p_value(counts: tuple[int, int]) -> float:
+        (ours, our_error), (theirs, their_error) = map(one_set, counts)
+        return higher_p_value(gap=ours - theirs, errors=(our_error, their_error), counts=counts)
+
+    found = np.array([p_value((20, 20)) for _ in range(2000)])
+    assert (found < 0.01).mean() < 0.018
+    assert 0.035 < (found < 0.05).mean() < 0.065
+    assert higher_p_value(gap=1.0, errors=(0.0, 0.0), counts=(20, 20)) == 0
+    theirs = stats.ttest_ind_from_stats(1.0, 2.0, 30, 0.4, 5.0, 12, equal_var=False)
+    ours = higher_p_value(gap=0.6, errors=(2 / 30**0.5, 5 / 12**0.5), counts=(30, 12))
+    assert ours == pytest.approx(theirs.pvalue / 2)

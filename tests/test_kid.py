@@ -83,3 +83,11 @@ def test_p_values_are_uniform_without_and_small_with_a_difference() -> None:
 def test_a_group_of_one_is_refused() -> None:
     with pytest.raises(ValueError, match="two images"):
         kernel_distance(first=sample(1, 0), second=sample(5, 1))
+
+
+@pytest.mark.parametrize(("n", "m"), [(30, 40), (23, 57), (100, 37)])
+def test_features_without_any_difference_are_no_finding(n: int, m: int) -> None:
+    rows = np.repeat(np.random.default_rng(n).random((1, 256)), n + m, axis=0)
+    kernel = polynomial_kernel(first=rows, second=rows)
+    rng = np.random.default_rng(1)
+    assert permutation_p_value(kernel=kernel, n_first=n, permutations=99, rng=rng) == 1

@@ -99,12 +99,15 @@ def pair_error(*, values: Matrix, first: NDArray[np.int64], second: NDArray[np.i
     """Standard error of the mean of ``values`` (P,) over pairs of images that share images.
 
     Pairs with a common image are correlated; the variance adds the products of their residuals
-    (Fafchamps and Gubert, *J. Dev. Econ.* 83:326, 2007, eq. 2.4). Never below that of independent
-    pairs.
+    (Fafchamps and Gubert, *J. Dev. Econ.* 83:326, 2007, eq. 2.4), times n(n − 1)/(n − 2)² for n
+    images, which makes it unbiased where all pairs are taken and a pair's value is a sum of effects
+    of its two images. Never below that of independent pairs.
     """
     residual = values - values.mean()
     per_image = np.bincount(
         np.concatenate([first, second]), weights=np.concatenate([residual, residual])
     )
     own = float((residual**2).sum())
-    return float(np.sqrt(max(float((per_image**2).sum()) - own, own)) / len(values))
+    n = len(np.union1d(first, second))
+    unbiased = n * (n - 1) / (n - 2) ** 2 if n > 2 else 1.0
+    return float(np.sqrt(max(unbiased * (float((per_image**2).sum()) - own), own)) / len(values))

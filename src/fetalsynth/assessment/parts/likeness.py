@@ -35,7 +35,11 @@ def likeness(samples: Samples) -> Part:
             "MS-SSIM-pairs": Metric(
                 value=ours,
                 ci95=(ours - 1.96 * our_error, ours + 1.96 * our_error),
-                p_value=_p_value(ours - theirs, float(np.hypot(our_error, their_error))),
+                p_value=higher_p_value(
+                    gap=ours - theirs,
+                    errors=(our_error, their_error),
+                    counts=(len(synthetic), len(real)),
+                ),
                 direction="none",
                 n_real=len(real),
                 n_synthetic=len(synthetic),
@@ -74,7 +78,17 @@ def _mean(
     return float(values.mean()), error, len(values)
 
 
-def _p_value(gap: float, error: float) -> float:
+def higher_p_value(*, gap: float, errors: tuple[float, float], counts: tuple[int, int]) -> float:
+    """One-sided p of the difference of two means with these standard errors, from so many images.
+
+    Student's t with Welch's degrees of freedom: with 20 images a side a normal distribution gave p
+    below 0.01 in 2 of 100 sets without a difference.
+    """
     from scipy import stats
 
-    return float(stats.norm.sf(gap / error)) if error > 0 else float(gap <= 0)
+    variances = np.square(errors)
+    total = float(variances.sum())
+    if total <= 0:
+        return float(gap <= 0)
+    freedom = total**2 / float((variances**2 / (np.array(counts) - 1)).sum())
+    return float(stats.t.sf(gap / np.sqrt(total), freedom))
