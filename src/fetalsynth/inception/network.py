@@ -40,8 +40,8 @@ _REDUCING = ("Mixed_6a", "Mixed_7a")
 class Network:
     """The network with weights in place: (N, 3, 299, 299) in [−1, 1] to maps or features.
 
-    Other sizes from 75 pixels on give maps of other sizes. ``fused`` False computes with plain
-    operations, through which gradients flow, on any device.
+    Images of other sizes (64 pixels or more, up to Mixed_6e) give maps of other sizes. ``fused``
+    False computes with plain operations, through which gradients flow, on any device.
     """
 
     def __init__(self, weights: InceptionWeights, *, fused: bool = True) -> None:
