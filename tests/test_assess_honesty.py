@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fetalsynth.assessment.floors import make_design
 from fetalsynth.assessment.metrics.copying import expected_share, low_values
 from fetalsynth.assessment.parts.copying import copying
 from fetalsynth.assessment.parts.part import Part
 from fetalsynth.assessment.samples import collect
+from fetalsynth.assessment.subjects import subject_numbers
+from fetalsynth.errors import UserError
 from planted_images import Images, image_set, scans
 
 
@@ -62,3 +65,32 @@ def test_few_held_out_images_promise_no_more_than_they_can_tell() -> None:
     found = screen(scans(30, 1), scans(60, 3), scans(60, 2)).metrics["copy-share"]
     assert found.floor == pytest.approx(1 / 31)
     assert "any of 30 unseen real images" in found.meaning
+
+
+def test_images_belong_together_by_name_or_by_pixels_and_through_others() -> None:
+    images = np.zeros((6, 4, 4), np.uint8)
+    images[:, 0, 0] = [1, 2, 3, 2, 5, 6]
+    found, repeated = subject_numbers(names=["a", "b", "a", "c", "c", "d"], images=images)
+    assert found.tolist() == [0, 1, 0, 1, 1, 2]
+    assert repeated == 1
+
+
+def test_repeated_real_images_are_one_subject_and_do_not_sharpen_a_test() -> None:
+    """Forty images five times each: a test that took them for 200 would find chance differences."""
+    real, made = np.repeat(scans(40, 1), 5, axis=0), scans(200, 2)
+    samples = collect(
+        real=image_set(real, "real"), synthetic=image_set(made, "synthetic"), train=None, seed=0
+    )
+    assert len(samples.one_per_subject("real")) == 40
+    assert samples.repeated == {"real": 160}
+    design = make_design(samples)
+    for first, second in design.floor:
+        pixels = [{image.tobytes() for image in samples.at(side)} for side in (first, second)]
+        assert not pixels[0] & pixels[1]
+    with pytest.raises(UserError, match="only 3 real images of different subjects"):
+        collect(
+            real=image_set(real[:15], "real"),
+            synthetic=image_set(made, "synthetic"),
+            train=None,
+            seed=0,
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fetalsynth.artifacts.digest import digest_bytes
 from fetalsynth.assessment.features.policy import to_grey8
+from fetalsynth.assessment.subjects import subject_numbers
 from fetalsynth.datasets.loading import ImageSet
 from fetalsynth.datasets.scratch import gathered
 from fetalsynth.errors import UserError
@@ -27,13 +28,15 @@ class Samples:
 
     Roles are "real" (held out where that is known), "synthetic" and, where given, "train" (what
     the generator saw). Pooled arrays are in the order of ``ROLES``. Every synthetic image is its
-    own subject, because generators draw them independently.
+    own subject, because generators draw them independently. ``repeated`` counts, by role, the
+    images that repeat an earlier one pixel by pixel.
     """
 
     images: dict[str, NDArray[np.uint8]]
     subjects: dict[str, Index]
     files: dict[str, tuple[str, ...]]
     seed: int
+    repeated: dict[str, int] = field(default_factory=dict)
 
     def count(self, role: str) -> int:
         """Images of the role; 0 where it was not given."""
@@ -106,19 +109,25 @@ def collect(
             _check_enough(images, role)
     if train is not None:
         _check_disjoint(real, train)
+    grey = {role: to_grey8(pixels=s.pixels, window=window) for role, s in sets.items()}
+    subjects = {"synthetic": np.arange(len(synthetic.records))}
+    repeated = {}
+    for role in sets.keys() & {"real", "train"}:
+        names = _names(sets[role])
+        subjects[role], repeated[role] = subject_numbers(names=names, images=grey[role])
+    different = len(set(subjects["real"].tolist()))
+    if different < LEAST_SUBJECTS:
+        raise UserError(
+            f"{real.source.path}: only {different} real images of different subjects differ from "
+            f"each other; at least {LEAST_SUBJECTS} are needed"
+        )
     return Samples(
-        images={role: to_grey8(pixels=s.pixels, window=window) for role, s in sets.items()},
-        subjects={role: _subjects(s, role) for role, s in sets.items()},
+        images=grey,
+        subjects=subjects,
         files={role: tuple(record.file for record in s.records) for role, s in sets.items()},
         seed=seed,
+        repeated=repeated,
     )
-
-
-def _subjects(images: ImageSet, role: str) -> Index:
-    if role == "synthetic":
-        return np.arange(len(images.records))
-    names = {name: number for number, name in enumerate(dict.fromkeys(_names(images)))}
-    return np.array([names[name] for name in _names(images)], np.int64)
 
 
 def _names(images: ImageSet) -> list[str]:

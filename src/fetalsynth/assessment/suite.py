@@ -135,6 +135,12 @@ def _few(samples: Samples) -> Part:
     return Part(alarms=(Alarm(name="too-few-images", reason=reason),))
 
 
+def _repeats(count: int) -> dict[str, Any]:
+    """Said of a set only where it holds repeated images."""
+    note = "count as one subject with the image that they repeat"
+    return {"repeated_images": count, "repeated_images_note": note} if count else {}
+
+
 def _input(
     images: ImageSet, samples: Samples, role: str, window: tuple[float, float] | None
 ) -> dict[str, Any]:
@@ -144,6 +150,7 @@ def _input(
         "digest": images.source.digest,
         "count": len(images.records),
         "subjects": len(set(samples.subjects[role].tolist())),
+        **_repeats(samples.repeated.get(role, 0)),
         "size": f"{width} × {height}",
         "channels": channels,
         "bits": 8 * images.pixels.dtype.itemsize,
