@@ -35,8 +35,8 @@ class HeadSection:
     """The axial section of the head at the thalami.
 
     ``outline`` (n, 3) world mm goes around its convex hull once; ``circumference_mm`` is the
-    hull's. ``biparietal`` is the longest line across it, square to the midline,
-    ``occipitofrontal`` the longest along it.
+    hull's. ``biparietal`` is the longest line across it, square to the midline;
+    ``occipitofrontal`` runs along the midline.
     """
 
     outline: Points
@@ -65,7 +65,9 @@ def head_section(labels: NDArray[np.uint8], affine: Affine, *, frame: Frame) -> 
     def lifted(points: Points) -> Points:
         return frame.world(np.column_stack([points, np.full(len(points), level)]))
 
-    across, along = (lifted(_longest(polygon, axis=axis)) for axis in (0, 1))
+    widest = np.linspace(polygon[:, 1].min(), polygon[:, 1].max(), 801)[1:-1]
+    across = lifted(_longest(polygon, axis=0, at=widest))
+    along = lifted(_longest(polygon, axis=1, at=np.zeros(1)))
     return HeadSection(
         outline=lifted(polygon),
         circumference_mm=float(around.sum()),
@@ -98,16 +100,20 @@ def _hull(points: Points) -> Points:
     return np.asarray(points[ConvexHull(points).vertices])
 
 
-def _longest(polygon: Points, *, axis: int) -> Points:
-    """(2, 2) ends of the longest chord of a convex polygon parallel to ``axis``."""
-    ring = np.vstack([polygon, polygon[:1]])
+def _longest(polygon: Points, *, axis: int, at: Points) -> Points:
+    """(2, 2) ends of the longest chord of a convex polygon parallel to ``axis``.
+
+    ``at`` (n,) are the coordinates along the other axis to try, inside the polygon.
+    """
     other = 1 - axis
-    at = np.linspace(polygon[:, other].min(), polygon[:, other].max(), 801)[1:-1]
-    start, step = ring[:-1], np.diff(ring, axis=0)
+    start = polygon
+    step = np.roll(polygon, -1, axis=0) - start
     with np.errstate(divide="ignore", invalid="ignore"):
         share = (at[:, None] - start[:, other]) / step[:, other]
-    place = np.where((share >= 0) & (share <= 1), start[:, axis] + share * step[:, axis], np.nan)
-    low, high = np.nanmin(place, axis=1), np.nanmax(place, axis=1)
+    meets = (share >= 0) & (share <= 1)
+    place = start[:, axis] + np.where(meets, share, 0) * step[:, axis]
+    low = np.where(meets, place, np.inf).min(axis=1)
+    high = np.where(meets, place, -np.inf).max(axis=1)
     best = int((high - low).argmax())
     ends = np.empty((2, 2))
     ends[:, axis], ends[:, other] = (low[best], high[best]), at[best]

@@ -19,7 +19,7 @@ from fetalsynth.anatomy.labels import (
 
 Points = NDArray[np.float64]
 
-_COARSE, _FINE = 4_000, 30_000  # voxels that are mirrored in the two stages of the search
+_COARSE, _FINE = 1_500, 20_000  # voxels that are mirrored in the two stages of the search
 _TRUST_IN_HEADER = 0.05  # share of agreement that a plane square to the header's may lack
 _LEAST_ELONGATION = 1.1  # of the cerebrum, below which its long axis says nothing
 

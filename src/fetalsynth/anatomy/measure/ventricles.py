@@ -1,9 +1,11 @@
 """Atrial width of the lateral ventricles: inner wall to inner wall in an axial plane.
 
-The plane is axial to the head, at a level where the atrium lies beside the pulvinar: among the
-levels from 40 to 80 % of the height of the deep grey matter, that where the atrium is widest. In
-that plane the largest disc that fits into the ventricle behind the thalamus marks the atrium; the
-width is the shortest chord through its centre, which stands square on both walls.
+The planes are axial to the head, where the atrium lies beside the pulvinar: from 40 to 80 % of the
+height of the deep grey matter. In each, the largest disc that fits into the ventricle behind the
+thalamus marks the atrium, and the width is that of the shortest chord through its centre that is
+square, within 15°, to the long axis of what the plane shows of the ventricle behind the thalamus.
+Of the planes in which the disc is nearly as large as it gets, that with the median width counts:
+the widest one of many would make noise of the border into width.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ from fetalsynth.anatomy.measure.frame import Frame
 LEVELS = (0.4, 0.8)  # of the height of the deep grey matter, from its lower to its upper end
 _REACH = 0.2  # of the head's length: how far behind the thalamus the atrium's middle may lie
 _STEP_MM, _LEVEL_STEP_MM, _RAY_STEP_MM = 0.4, 0.5, 0.05
-_DIRECTIONS = 90
+_SAME_LEVEL, _SAME_PLACE = 0.95, 0.97  # of the largest radius, what counts as nearly as large
+_LEAN_DEG = 15  # the long axis is that of a curved region, the walls at the atrium may lean from it
+_LEAST_ELONGATION = 1.2  # of the region, below which it has no long axis and any chord will do
 
 
 def atrial_widths(
@@ -71,15 +75,19 @@ class _Side:
         start, stop = (low + share * (high - low) for share in LEVELS)
         levels = np.linspace(start, stop, max(2, round((stop - start) / _LEVEL_STEP_MM) + 1))
         behind = (self.y < pulvinar) & (self.y > pulvinar - reach)
-        best, centre = max(
-            (self._disc(float(z), behind) for z in levels), key=lambda found: found[0]
-        )
-        if best <= 0:
+        discs = [self._disc(float(z), behind) for z in levels]
+        largest = max(radius for radius, _, _ in discs)
+        if largest <= 0:
             return None
-        return self._chord(centre, radius=best)
+        lines = [
+            self._chord(centre, angles, radius=radius)
+            for radius, centre, angles in discs
+            if radius >= _SAME_LEVEL * largest
+        ]
+        return sorted(lines, key=lambda line: line.length_mm)[len(lines) // 2]
 
-    def _disc(self, z: float, behind: NDArray[np.bool_]) -> tuple[float, Points]:
-        """(radius mm, centre in the head's frame) of the largest disc at level ``z``."""
+    def _disc(self, z: float, behind: NDArray[np.bool_]) -> tuple[float, Points, Points]:
+        """(radius mm, centre in the head's frame, angles of chords) of the largest disc."""
         x, y = np.meshgrid(self.x, self.y, indexing="ij")
         plane = np.stack([self.sign * x, y, np.full_like(x, z)], axis=-1)
         inside = self.field.at(self.frame.world(plane)) > BORDER
@@ -87,12 +95,16 @@ class _Side:
         radius = ndimage.distance_transform_edt(inside) * _STEP_MM
         radius[:, ~behind] = 0
         place = np.unravel_index(int(radius.argmax()), radius.shape)
-        return float(radius[place]), plane[place]
+        rear = inside & (y <= self.y[behind].max(initial=-np.inf))
+        parts, _ = ndimage.label(rear)
+        here = rear & (parts == parts[place])
+        middle = plane[here & (radius >= _SAME_PLACE * radius[place])]
+        centre = middle.mean(axis=0) if len(middle) else plane[place]
+        return float(radius[place]), centre, _across(plane[here][:, :2])
 
-    def _chord(self, centre: Points, *, radius: float) -> Line:
-        """The shortest of the chords through ``centre`` within its axial plane."""
-        angles = np.arange(_DIRECTIONS) * np.pi / _DIRECTIONS
-        along = np.stack([np.cos(angles), np.sin(angles), np.zeros(_DIRECTIONS)], axis=-1)
+    def _chord(self, centre: Points, angles: Points, *, radius: float) -> Line:
+        """The shortest chord through ``centre`` in its axial plane, of those at ``angles``."""
+        along = np.stack([np.cos(angles), np.sin(angles), np.zeros(len(angles))], axis=-1)
         ahead, back = (self._to_wall(centre, s * along, far=3 * radius + 3) for s in (1, -1))
         shortest = int((ahead + back).argmin())
         ends = centre + np.outer([-back[shortest], ahead[shortest]], along[shortest])
@@ -113,3 +125,15 @@ class _Side:
         before, after = value[rows, first - 1], value[rows, first]
         part = (before - BORDER) / np.maximum(before - after, 1e-6)
         return np.asarray(t[first - 1] + _RAY_STEP_MM * np.clip(part, 0, 1))
+
+
+def _across(region: Points) -> Points:
+    """Angles, radians, of chords about square to the long axis of (n, 2) points."""
+    every = np.radians(np.arange(-90, 90, 2.0))
+    if len(region) < 3:
+        return np.asarray(every)
+    spread, axes = np.linalg.eigh(np.cov(region.T))
+    if spread[1] < _LEAST_ELONGATION**2 * max(spread[0], 1e-6):
+        return np.asarray(every)
+    square = np.arctan2(axes[1, 0], axes[0, 0])
+    return np.asarray(square + np.radians(np.arange(-_LEAN_DEG, _LEAN_DEG + 1.0)))
