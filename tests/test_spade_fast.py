@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fetalsynth.generators.settings import SPADESettings
-from fetalsynth.generators.spade import fast
+from fetalsynth.generators.spade import fast, lookup
 from fetalsynth.generators.spade.fast import FastGenerator
 from fetalsynth.generators.spade.generator import SPADEGenerator
 from fetalsynth.generators.spade.label_windows import distinct_windows
@@ -74,9 +74,9 @@ def test_same_images_as_the_plain_network(kind: Normalisation) -> None:
 
 def test_same_images_with_wide_convolutions_by_tiles() -> None:
     network = trained_like(SPADESettings(size=64, width=16, hidden=16))
-    assert network.head_0.conv_0.weight.shape[0] == 256
-    assert sum(stage.conv_0.transformed is not None for stage in FastGenerator(network).stages) > 2
-    check(network, brain_like(3, 64))
+    transformed = [stage.by_tiles().conv_0.transformed for stage in FastGenerator(network).stages]
+    assert [weights is not None for weights in transformed] == 4 * [True] + 3 * [False]
+    check(network, brain_like(9, 64))
 
 
 @pytest.mark.parametrize("upsampling", ["more", "most"])
@@ -122,8 +122,8 @@ def test_equal_slices_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None
     computed = 0
     plain = fast.prepare
 
-    def counting(convolution: nn.Conv2d, *, dtype: torch.dtype, tiles: bool) -> object:
-        prepared = plain(convolution, dtype=dtype, tiles=tiles)
+    def counting(convolution: nn.Conv2d, *, dtype: torch.dtype) -> object:
+        prepared = plain(convolution, dtype=dtype)
         if convolution is not network.conv_img:
             return prepared
 
@@ -148,7 +148,7 @@ def test_images_do_not_depend_on_how_slices_are_grouped(monkeypatch: pytest.Monk
     monkeypatch.setattr(fast, "_PLANNED", 3)
     monkeypatch.setattr(fast, "_TOGETHER", 2)
     monkeypatch.setattr(fast, "_PIXELS", 64 * 64)
-    monkeypatch.setattr(fast, "_BLOCK_BYTES", 1 << 12)
+    monkeypatch.setattr(lookup, "_BLOCK_BYTES", 1 << 12)
     apart = FastGenerator(network)(labels)
     assert (together - apart).abs().max() < 1e-5
 
@@ -164,6 +164,14 @@ def test_the_trained_network_stays_as_it_was() -> None:
         for parameter in network.parameters():
             parameter.zero_()
     assert torch.equal(copied(labels), images)
+
+
+def test_labels_that_the_network_does_not_know_are_refused() -> None:
+    network = trained_like(SPADESettings(size=64, width=4, hidden=32))
+    for label in (8, -1, 256):
+        with pytest.raises(ValueError, match="knows 0 to 7"):
+            FastGenerator(network)(torch.full((1, 64, 64), label))
+    assert FastGenerator(network)(torch.zeros(0, 64, 64, dtype=torch.uint8)).shape == (0, 1, 64, 64)
 
 
 def test_bfloat16_is_close_and_not_the_same() -> None:
@@ -197,7 +205,7 @@ def test_tables_hold_the_modulation_of_every_pixel(size: tuple[int, int]) -> Non
 def test_convolution_by_tiles_is_the_convolution(shape: tuple[int, int, int]) -> None:
     torch.manual_seed(0)
     convolution = nn.Conv2d(128, 160, 3, padding=1)
-    by_tiles = prepare(convolution, dtype=torch.float32, tiles=True)
+    by_tiles = prepare(convolution, dtype=torch.float32).by_tiles()
     assert by_tiles.transformed is not None
     x = torch.randn(shape[0], 128, *shape[1:])
     with torch.no_grad():

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -26,13 +26,14 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from fetalsynth.generators.spade.generator import SPADEGenerator
 from fetalsynth.generators.spade.label_windows import distinct_windows
 from fetalsynth.generators.spade.layers import SLOPE, SPADEBlock
+from fetalsynth.generators.spade.lookup import Workspace, add_bypass, enlarge, modulate
 from fetalsynth.generators.spade.tables import LabelNetwork, fold, one_hot_windows
 from fetalsynth.generators.spade.winograd import Convolution, prepare
 
 _PLANNED = 64  # slices that share their windows: more share more, but their tables fill memory
 _TOGETHER = 8  # slices that go through the innermost convolutions together
 _PIXELS = 1 << 16  # that go through a block at a time: more leave the cache
-_BLOCK_BYTES = 1 << 19  # of looked-up modulations at a time: about half a core's second cache
+_WORTH_TILES = 8  # slices from which transforming the weights pays
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,9 @@ class _Stage:
     conv_1: Convolution
     conv_s: Tensor | None  # (inputs, outputs)
 
+    def by_tiles(self) -> _Stage:
+        return replace(self, conv_0=self.conv_0.by_tiles(), conv_1=self.conv_1.by_tiles())
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Tables:
@@ -60,45 +64,24 @@ class _Tables:
     index: Tensor
 
 
-@dataclass(frozen=True)
-class _Workspace:
-    """Maps with a border of zeros, kept from one slice to the next: new memory costs time."""
-
-    made: dict[tuple[int, ...], Tensor] = field(default_factory=dict)
-
-    def padded(self, like: Tensor, shape: tuple[int, int, int, int]) -> Tensor:
-        """(N, H + 2, W + 2, C) of whatever lies inside the zeros, for ``shape`` (N, H, W, C)."""
-        if shape not in self.made:
-            count, height, width, channels = shape
-            self.made[shape] = like.new_zeros(count, height + 2, width + 2, channels)
-        return self.made[shape]
-
-
 class FastGenerator:
     """The generator's images in eval mode, without gradients; its weights are copied and folded.
 
     ``dtype`` float32 differs from the plain forward pass by rounding (below 1e-4 of the range).
     bfloat16 is faster still where the hardware has it, and not the same: measure its error on the
-    network at hand. The transformed weights take up to four times the memory of the network's own
-    on a CPU; ``tiles`` False goes without them.
+    network at hand. ``generator`` is left in eval mode.
     """
 
     @torch.no_grad()
-    def __init__(
-        self,
-        generator: SPADEGenerator,
-        *,
-        dtype: torch.dtype = torch.float32,
-        tiles: bool = True,
-    ) -> None:
+    def __init__(self, generator: SPADEGenerator, *, dtype: torch.dtype = torch.float32) -> None:
+        generator.eval()
         self.dtype = dtype
         self.generator = copy.copy(generator)  # of which only the innermost layer is still used
         self.generator._modules = {"fc": copy.deepcopy(generator.fc)}
         self.stages = [
-            _stage(block, doubled=doubled, dtype=dtype, tiles=tiles)
-            for block, doubled in generator.blocks()
+            _stage(block, doubled=doubled, dtype=dtype) for block, doubled in generator.blocks()
         ]
-        self.last = prepare(generator.conv_img, dtype=dtype, tiles=False)
+        self.last = prepare(generator.conv_img, dtype=dtype)
 
     @torch.no_grad()
     def __call__(
@@ -107,48 +90,53 @@ class FastGenerator:
         """Labels (N, H, W) integer, planes (N,), z (N, latents) → float32 images (N, C, H, W).
 
         Give all slices of a volume at once: the more there are, the more windows repeat. Raises
-        ValueError where planes or latents are missing that the network asks for.
+        ValueError for labels that the network does not know, and where planes or latents are
+        missing that it asks for.
         """
+        settings = self.generator.settings
+        if not len(labels):
+            return labels.new_empty(0, settings.channels, *labels.shape[1:], dtype=torch.float32)
+        if int(labels.max()) >= settings.labels or int(labels.min()) < 0:
+            raise ValueError(
+                f"labels from {int(labels.min())} to {int(labels.max())}: the network knows 0 to "
+                f"{settings.labels - 1}"
+            )
         labels = labels.to(torch.uint8)
         some, which = _distinct_slices(labels, planes, z)
-        space = _Workspace()
+        stages = self.stages
+        if len(some) >= _WORTH_TILES:
+            stages = [stage.by_tiles() for stage in stages]  # kept no longer than this call
         images: list[Tensor] = []
+        space = Workspace()
         for group in torch.split(some, _PLANNED):
             of_group = labels[group], _take(planes, group), _take(z, group)
-            images += self._group(*of_group, space=space)
+            images += self._group(*of_group, stages=stages, space=space)
         return torch.cat(images)[which]
 
     def _group(
-        self, labels: Tensor, planes: Tensor | None, z: Tensor | None, *, space: _Workspace
+        self,
+        labels: Tensor,
+        planes: Tensor | None,
+        z: Tensor | None,
+        *,
+        stages: list[_Stage],
+        space: Workspace,
     ) -> Iterator[Tensor]:
         """Images of slices that share their tables."""
         conditions = self.generator.conditions_for(labels, planes)
         maps = self.generator.innermost(conditions, labels, z).to(self.dtype)
         tables = self._tables(labels, planes, maps.shape[2])
+        layers = list(zip(stages, tables, strict=True))
         for start in range(0, len(labels), _TOGETHER):
             some = slice(start, min(start + _TOGETHER, len(labels)))
             x = maps[some].permute(0, 2, 3, 1).contiguous()
-            yield from self._finish(x, tables, some, stage=0, space=space)
+            for y in _run_all(layers, x, some, space):
+                yield self._image(y, space)
 
-    def _finish(
-        self, x: Tensor, tables: list[_Tables], some: slice, *, stage: int, space: _Workspace
-    ) -> Iterator[Tensor]:
-        """Images of the slices ``some`` from their maps (n, h, w, C) before ``stage``.
-
-        The larger the maps become, the fewer slices go on together.
-        """
-        if stage == len(self.stages):
-            padded = space.padded(x, (*x.shape,))
-            padded[:, 1:-1, 1:-1] = F.leaky_relu_(x, SLOPE)
-            yield torch.tanh(self.last(padded).float()).permute(0, 3, 1, 2)
-            return
-        index = tables[stage].index[some]
-        together = len(x) if x.is_cuda else max(1, _PIXELS // index[0].numel())
-        for start in range(0, len(x), together):
-            part = slice(start, min(start + together, len(x)))
-            y = _run(self.stages[stage], tables[stage], x[part], index[part], space)
-            slices = slice(some.start + part.start, some.start + part.stop)
-            yield from self._finish(y, tables, slices, stage=stage + 1, space=space)
+    def _image(self, x: Tensor, space: Workspace) -> Tensor:
+        padded = space.padded(x, (*x.shape,))
+        padded[:, 1:-1, 1:-1] = F.leaky_relu_(x, SLOPE)
+        return torch.tanh(self.last(padded).float()).permute(0, 3, 1, 2)
 
     def _tables(self, labels: Tensor, planes: Tensor | None, side: int) -> list[_Tables]:
         """The tables of all stages, whose maps are ``side`` pixels high from the first one on."""
@@ -172,7 +160,7 @@ class FastGenerator:
         return tables
 
 
-def _stage(block: SPADEBlock, *, doubled: bool, dtype: torch.dtype, tiles: bool) -> _Stage:
+def _stage(block: SPADEBlock, *, doubled: bool, dtype: torch.dtype) -> _Stage:
     norms = [block.norm_0.param_free_norm, block.norm_1.param_free_norm]
     learned, weights = block.learned_shortcut, None
     if learned:
@@ -185,8 +173,8 @@ def _stage(block: SPADEBlock, *, doubled: bool, dtype: torch.dtype, tiles: bool)
         bypass=fold(block.norm_s, statistics=norms[0], shortcut=weights) if learned else None,
         norm_0=None if isinstance(norms[0], _BatchNorm) else norms[0],
         norm_1=None if isinstance(norms[1], _BatchNorm) else norms[1],
-        conv_0=prepare(block.conv_0, dtype=dtype, tiles=tiles),
-        conv_1=prepare(block.conv_1, dtype=dtype, tiles=tiles),
+        conv_0=prepare(block.conv_0, dtype=dtype),
+        conv_1=prepare(block.conv_1, dtype=dtype),
         conv_s=None if weights is None else weights.T.to(dtype).contiguous(),
     )
 
@@ -213,16 +201,35 @@ def _take(x: Tensor | None, index: Tensor) -> Tensor | None:
     return None if x is None else x.to(index.device)[index]
 
 
-def _run(stage: _Stage, tables: _Tables, x: Tensor, index: Tensor, space: _Workspace) -> Tensor:
+def _run_all(
+    layers: list[tuple[_Stage, _Tables]], x: Tensor, some: slice, space: Workspace
+) -> Iterator[Tensor]:
+    """Last maps of the slices ``some``, from those (n, h, w, C) before the first of ``layers``.
+
+    The larger the maps become, the fewer slices go on together.
+    """
+    if not layers:
+        yield x
+        return
+    (stage, tables), *rest = layers
+    index = tables.index[some]
+    together = len(x) if x.is_cuda else max(1, _PIXELS // index[0].numel())
+    for start in range(0, len(x), together):
+        stop = min(start + together, len(x))
+        y = _run(stage, tables, x[start:stop], index[start:stop], space)
+        yield from _run_all(rest, y, slice(some.start + start, some.start + stop), space)
+
+
+def _run(stage: _Stage, tables: _Tables, x: Tensor, index: Tensor, space: Workspace) -> Tensor:
     """One residual block on maps (n, h, w, C), doubled first where the stage says so."""
     into = _normalise(x, stage.norm_0)  # doubling does not change a slice's statistics
-    y = _modulate(into, index, tables.first, doubled=stage.doubled, space=space)
+    y = modulate(into, index, tables.first, doubled=stage.doubled, space=space)
     y = _normalise(stage.conv_0(y), stage.norm_1)
-    y = stage.conv_1(_modulate(y, index, tables.second, doubled=False, space=space))
+    y = stage.conv_1(modulate(y, index, tables.second, doubled=False, space=space))
     if stage.conv_s is None:
-        return y.add_(_doubled(x) if stage.doubled else x)
+        return y.add_(enlarge(x) if stage.doubled else x)
     assert tables.bypass is not None
-    _add_bypass(y, into, index, tables.bypass, stage.conv_s, doubled=stage.doubled)
+    add_bypass(y, into, index, tables.bypass, stage.conv_s, doubled=stage.doubled)
     return y
 
 
@@ -231,56 +238,3 @@ def _normalise(x: Tensor, norm: nn.Module | None) -> Tensor:
         return x
     normalised: Tensor = norm(x.permute(0, 3, 1, 2).float()).to(x.dtype)
     return normalised.permute(0, 2, 3, 1).contiguous()
-
-
-def _modulate(
-    x: Tensor, index: Tensor, table: Tensor, *, doubled: bool, space: _Workspace
-) -> Tensor:
-    """Leaky ReLU of a · x + b with the ``table``'s a | b, in a border of zeros."""
-    channels = x.shape[-1]
-    padded = space.padded(x, (*index.shape, channels))
-    inside = padded[:, 1:-1, 1:-1]
-    for block in _blocks(index, table):
-        ab = table.index_select(0, index[block].flatten()).view(*index[block].shape, -1)
-        y = inside[block]
-        torch.addcmul(ab[..., channels:], ab[..., :channels], _part(x, block, doubled), out=y)
-        F.leaky_relu_(y, SLOPE)
-    return padded
-
-
-def _add_bypass(
-    y: Tensor, x: Tensor, index: Tensor, table: Tensor, weights: Tensor, *, doubled: bool
-) -> None:
-    """Add to y (n, H, W, outputs) the shortcut (a · x) · weights + b, of the ``table``'s a | b."""
-    channels = x.shape[-1]
-    for block in _blocks(index, table):
-        ab = table.index_select(0, index[block].flatten())
-        part = _part(x, block, doubled).reshape(-1, channels)
-        into = y[block].flatten(0, 2)
-        into.add_(ab[:, channels:]).addmm_(ab[:, :channels] * part, weights)
-
-
-def _blocks(index: Tensor, table: Tensor) -> Iterator[tuple[slice, slice]]:
-    """(slices, rows) of pixels: whole slices, or an even number of rows of one, at a time."""
-    count, height, width = index.shape
-    pixels = max(1, _BLOCK_BYTES // (table.shape[1] * table.element_size()))
-    if index.is_cuda:
-        pixels = index.numel()
-    slices = max(1, pixels // (height * width))
-    rows = height if slices > 1 else max(2, pixels // width // 2 * 2)
-    for n in range(0, count, slices):
-        for top in range(0, height, rows):
-            yield slice(n, min(n + slices, count)), slice(top, min(top + rows, height))
-
-
-def _part(x: Tensor, block: tuple[slice, slice], doubled: bool) -> Tensor:
-    """The block's maps, from maps of half the size where these are to be doubled."""
-    slices, rows = block
-    return _doubled(x[slices, rows.start // 2 : rows.stop // 2]) if doubled else x[block]
-
-
-def _doubled(x: Tensor) -> Tensor:
-    """(n, h, w, C) → (n, 2 h, 2 w, C), nearest."""
-    count, height, width, channels = x.shape
-    wide = x[:, :, None, :, None, :].expand(count, height, 2, width, 2, channels)
-    return wide.reshape(count, 2 * height, 2 * width, channels)

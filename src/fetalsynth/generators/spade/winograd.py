@@ -10,7 +10,7 @@ layer, and no larger through a whole network of normalised maps.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -27,20 +27,19 @@ _WEIGHTS = torch.tensor(
         [1 / 24, 1 / 12, 1 / 6],
         [1 / 24, -1 / 12, 1 / 6],
         [0, 0, 1],
-    ],
-    dtype=torch.float64,
+    ]
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Convolution:
-    """A 3×3 convolution with its weights in the form in which they are used.
+    """A 3×3 convolution at rest: ``weights`` (outputs, inputs, 3, 3), and ``bias``.
 
-    ``direct`` is (outputs, inputs, 3, 3); ``transformed``, in its place, (36, inputs, outputs).
+    ``transformed`` (36, inputs, outputs) are the weights for work by tiles, where that was chosen.
     """
 
+    weights: Tensor
     bias: Tensor
-    direct: Tensor | None = None
     transformed: Tensor | None = None
 
     def __call__(self, padded: Tensor) -> Tensor:
@@ -49,28 +48,33 @@ class Convolution:
             height, width = padded.shape[1] - 2, padded.shape[2] - 2
             whole = F.pad(padded, (0, 0, 0, -width % _TILE, 0, -height % _TILE))
             return _by_tiles(whole, self.transformed, self.bias)[:, :height, :width].contiguous()
-        assert self.direct is not None
-        y = F.conv2d(padded.permute(0, 3, 1, 2), self.direct, self.bias)
+        y = F.conv2d(padded.permute(0, 3, 1, 2), self.weights, self.bias)
         return y.permute(0, 2, 3, 1).contiguous()
 
+    def by_tiles(self) -> Convolution:
+        """The same by tiles where that is faster, with four times the memory for weights.
 
-@torch.no_grad()
-def prepare(convolution: nn.Module, *, dtype: torch.dtype, tiles: bool) -> Convolution:
-    """``convolution`` (3×3, with a bias) in ``dtype``, by tiles where they are allowed and pay.
+        It is in float32 on CPUs; cuDNN chooses by itself, and bfloat16 would lose digits.
+        """
+        weights = self.weights
+        wide = min(weights.shape[:2]) >= _FEWEST_CHANNELS
+        if not wide or weights.dtype != torch.float32 or weights.device.type != "cpu":
+            return self
+        outer = torch.einsum("ai,bj->abij", _WEIGHTS, _WEIGHTS).reshape(36, 9)
+        taps = weights.permute(2, 3, 1, 0).reshape(9, -1)
+        transformed = (outer @ taps).view(36, weights.shape[1], weights.shape[0])
+        return replace(self, transformed=transformed)
 
-    They pay in float32 on CPUs; cuDNN chooses by itself, and bfloat16 would lose digits.
-    """
+
+def prepare(convolution: nn.Module, *, dtype: torch.dtype) -> Convolution:
+    """A copy of a trained ``convolution`` (3×3, with a bias) in ``dtype``."""
     assert isinstance(convolution, nn.Conv2d)
-    weights, bias = convolution.weight.detach(), convolution.bias
-    assert bias is not None
-    bias = bias.detach().to(dtype, copy=True)
-    wide = min(weights.shape[:2]) >= _FEWEST_CHANNELS
-    if tiles and wide and dtype == torch.float32 and weights.device.type == "cpu":
-        rows = torch.einsum("ai,ocij->aocj", _WEIGHTS, weights.double())
-        both = torch.einsum("bj,aocj->abco", _WEIGHTS, rows)
-        return Convolution(bias=bias, transformed=both.flatten(0, 1).float().contiguous())
-    direct = weights.to(dtype, copy=True).contiguous(memory_format=torch.channels_last)
-    return Convolution(bias=bias, direct=direct)
+    assert convolution.bias is not None
+    weights = convolution.weight.detach().to(dtype, copy=True)
+    return Convolution(
+        weights=weights.contiguous(memory_format=torch.channels_last),
+        bias=convolution.bias.detach().to(dtype, copy=True),
+    )
 
 
 def _by_tiles(padded: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
