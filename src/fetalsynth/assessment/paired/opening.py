@@ -61,6 +61,9 @@ def open_sets(
     from their own lowest and highest value to 0 and 1, the synthetic ones too (``min-max``).
     Raises UserError for unfit folders, images without a partner and images of different size.
     """
+    for folder in (real, *synthetic.values()):
+        if not folder.is_dir():
+            raise UserError(f"{folder}: is no folder; check the path")
     three = {folder: holds_volumes(folder) for folder in (real, *synthetic.values())}
     odd = [folder for folder in synthetic.values() if three[folder] != three[real]]
     if odd:
