@@ -198,6 +198,21 @@ def test_copies_and_simulated_windows_are_recorded(tmp_path: Path) -> None:
     assert (side["Window"], side["Synthetic"]) == ([100.0, 1100.0], True)
 
 
+def test_brain_phantoms_from_the_command_line(tmp_path: Path, data: Data) -> None:
+    out = tmp_path / "out"
+    command = ("phantom", "brain", "--n", 2, "--out", out, "--held-out", 0.5, "--spacing-mm", 2)
+    assert data(*command)[0] == 0
+    assert read_manifest(out, kind="volumes").synthetic
+    rows = read_participants(out)
+    assert sorted(row.split for row in rows) == ["test", "train"]
+    assert np.allclose(read_nifti(out / str(rows[0].image)).spacing_mm, 2)
+    assert check_volumes(out).usable
+    for wrong in (("brain", "--size", 64), ("ultrasound", "--spacing-mm", 1)):
+        code, _, said = data("phantom", *wrong, "--n", 1, "--out", tmp_path / "x")
+        assert code == 2
+        assert f"{wrong[1]}: " in said
+
+
 def test_windows() -> None:
     rng = np.random.default_rng(2)
     image = rng.exponential(100, (20, 20, 20)).astype(np.float32)

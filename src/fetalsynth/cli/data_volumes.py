@@ -56,7 +56,8 @@ def open_brain_phantoms(
     """Simulate ``count`` fetal brains into ``out``; returns the exit code."""
     from fetalsynth.datasets.phantoms import brain
 
-    source = brain.open_source(count=count, seed=seed, spacing_mm=spacing_mm or 1.0)
+    spacing = 1.0 if spacing_mm is None else spacing_mm
+    source = brain.open_source(count=count, seed=seed, spacing_mm=spacing)
     return write_volumes(source, out, held_out=held_out, seed=seed)
 
 

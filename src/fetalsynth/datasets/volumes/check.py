@@ -15,16 +15,16 @@ from fetalsynth.artifacts.volumes import read_label_names
 from fetalsynth.datasets.check import CheckResult, Finding, Severity
 from fetalsynth.datasets.duplicates import equal_groups
 from fetalsynth.datasets.volumes.inspecting import SeenVolume, inspect_volumes
+from fetalsynth.datasets.volumes.odd_sizes import odd_sizes
 from fetalsynth.errors import UserError
 from fetalsynth.progress import Progress
 
 # Intracranial volumes of fetuses from 18 weeks to term lie well inside; spacings that are wrong by
 # a factor of two change a volume by eight.
 PLAUSIBLE_ML = (15.0, 900.0)
-_BLACK = 0.1  # share of labelled voxels without signal; masks that are a voxel off reach 0.05
+_BLACK = 0.05  # share of labelled voxels without signal: labels 4 mm off, or flipped, have more
 _SPACING_OFF = 1.25
 _ANISOTROPIC = 1.5
-_ODD = 5.0  # median absolute deviations
 
 
 def check_volumes(folder: Path, *, labels_table: str | None = None) -> CheckResult:
@@ -186,7 +186,7 @@ def _tissues(good: Sequence[SeenVolume], names: Sequence[str]) -> list[Finding]:
             "odd-size",
             "with a tissue of a size far from the others' (for their age, where known)",
             "look at their label maps",
-            _odd(labelled, names, usual),
+            odd_sizes(labelled, names=names, labels=usual),
         ),
         *_found(
             "warning",
@@ -198,30 +198,6 @@ def _tissues(good: Sequence[SeenVolume], names: Sequence[str]) -> list[Finding]:
     ]
 
 
-def _odd(labelled: Sequence[SeenVolume], names: Sequence[str], usual: Sequence[int]) -> list[str]:
-    """Volumes further than ``_ODD`` median absolute deviations, at least a factor of 2, from the
-    others in the logarithm of a tissue's volume, after a line over age where all ages are known.
-    """
-    if len(labelled) < 8:
-        return []
-    ages = [v.gestational_age_weeks for v in labelled]
-    found = []
-    for label in sorted(usual):
-        size = np.log([v.tissues_ml.get(label, np.nan) for v in labelled])
-        there = np.isfinite(size)
-        if None not in ages:
-            weeks = np.array(ages, np.float64)
-            size = size - np.polyval(np.polyfit(weeks[there], size[there], 1), weeks)
-        apart = np.abs(size - np.nanmedian(size))
-        limit = max(_ODD * float(np.nanmedian(apart)), float(np.log(2)))
-        found += [
-            f"{v.name}: {names[label]} {v.tissues_ml[label]:.1f} ml"
-            for v, far in zip(labelled, apart, strict=True)
-            if far > limit
-        ]
-    return found
-
-
 def _facts(
     seen: Sequence[SeenVolume], good: Sequence[SeenVolume], names: Sequence[str]
 ) -> dict[str, str]:
@@ -231,7 +207,7 @@ def _facts(
         "subjects": str(len({volume.subject for volume in seen})),
         "splits": _listed([volume.split or "not split" for volume in seen]),
         "reconstructions": _listed([volume.reconstruction or "not named" for volume in seen]),
-        "gestational age": f"{min(ages):g} to {max(ages):g} weeks" if ages else "not known",
+        "gestational age": f"{min(ages):.1f} to {max(ages):.1f} weeks" if ages else "not known",
         "sizes": _listed(["×".join(map(str, volume.shape)) for volume in good]),
         "spacings": _listed([_mm(volume) for volume in good]),
         "axes": _listed([volume.axes for volume in good]),
