@@ -12,6 +12,7 @@ from fetalsynth.assessment.parts.part import Part
 from fetalsynth.assessment.samples import collect
 from fetalsynth.assessment.subjects import subject_numbers
 from fetalsynth.errors import UserError
+from planted_features import judged
 from planted_images import Images, image_set, scans
 
 
@@ -94,3 +95,29 @@ def test_repeated_real_images_are_one_subject_and_do_not_sharpen_a_test() -> Non
             train=None,
             seed=0,
         )
+
+
+def test_the_excess_over_the_floor_holds_a_known_shift_and_its_interval_is_honest() -> None:
+    """|b|² = 1 between Gaussians of 40 images a side: bias of few images is as large as that."""
+    inside, nothing = [], []
+    for seed in range(20):
+        found = judged(seed, count=40, shift=1.0)["FD-Gauss"]
+        low, high = found.settings["minus_floor_ci95"]
+        assert found.settings["minus_floor"] == found.value - found.floor
+        inside.append(low <= 1.0 <= high)
+        low, high = judged(seed, count=40, shift=0.0)["FD-Gauss"].settings["minus_floor_ci95"]
+        nothing.append(low <= 0.0 <= high)
+        assert high - low < 8
+    assert sum(inside) >= 18
+    assert sum(nothing) >= 18
+
+
+def test_numbers_from_too_few_images_say_so_themselves() -> None:
+    """Sixty real images in halves are thirty a side, though sixty are not few."""
+    few = judged(0, count=60, shift=0.0)["FD-Gauss"]
+    assert few.n_real == 30
+    assert few.settings["least_images_a_side"] == 50
+    assert "needs 50 images a side and has 30: no more than a hint" in few.meaning
+    enough = judged(0, count=100, shift=0.0)
+    assert all("hint" not in metric.meaning for metric in enough.values())
+    assert "needs 20" in judged(0, count=12, shift=0.0)["KID-Gauss"].meaning

@@ -11,12 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fetalsynth.artifacts.scores import Metric
 from fetalsynth.assessment.resampling import Interval, half_of_subjects, half_samples, interval
 from fetalsynth.assessment.samples import ROLES, Index, Samples
 from fetalsynth.errors import UserError
@@ -203,38 +201,3 @@ def floor_of(
 def large_enough(pairs: Pairs) -> bool:
     """Whether both sides of every pair have the two images that every statistic needs."""
     return min(min(len(a), len(b)) for a, b in pairs) >= 2
-
-
-def matched_metric(
-    found: Matched,
-    design: Design,
-    *,
-    meaning: str,
-    settings: dict[str, Any],
-    p_value: float | None = None,
-    unit: str | None = None,
-    direction: Literal["lower", "higher", "none"] = "lower",
-) -> Metric:
-    """The metric of a statistic at matched counts; by default lower is better."""
-    return Metric(
-        value=found.value,
-        ci95=found.ci95,
-        p_value=p_value,
-        direction=direction,
-        n_real=design.count,
-        n_synthetic=design.count,
-        settings={**settings, **floor_settings(design, found.floor_interval)},
-        floor=found.floor,
-        unit=unit,
-        meaning=meaning,
-    )
-
-
-def floor_settings(design: Design, floor_interval: Interval) -> dict[str, Any]:
-    """What a result must say about its floor."""
-    return {
-        "floor_of": design.kind,
-        "floor_images_a_side": design.count,
-        "floor_draws": len(design.floor),
-        "floor_interval": list(floor_interval),
-    }

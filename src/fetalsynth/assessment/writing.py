@@ -93,7 +93,7 @@ def _write_duplicates(folder: Path, scores: Scores, samples: Samples) -> None:
 
 def metrics_csv(metrics: dict[str, Metric]) -> str:
     """One row per metric, all digits; empty where a field is absent."""
-    names = ("value", "ci95_low", "ci95_high", "p_value", "floor", "unit", "direction")
+    names = ("value", "ci95_low", "ci95_high", "p_value", "floor", "minus_floor", "unit")
     rows = [
         (
             name,
@@ -101,6 +101,7 @@ def metrics_csv(metrics: dict[str, Metric]) -> str:
             *(metric.ci95 or (None, None)),
             metric.p_value,
             metric.floor,
+            None if metric.floor is None else metric.value - metric.floor,
             metric.unit,
             metric.direction,
             metric.n_real,
@@ -108,7 +109,7 @@ def metrics_csv(metrics: dict[str, Metric]) -> str:
         )
         for name, metric in metrics.items()
     ]
-    return csv_text(("metric", *names, "n_real", "n_synthetic"), rows)
+    return csv_text(("metric", *names, "direction", "n_real", "n_synthetic"), rows)
 
 
 def lbp_vector_csv(samples: Samples, options: Options) -> str:

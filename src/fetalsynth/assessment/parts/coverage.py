@@ -14,14 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fetalsynth.artifacts.scores import Metric
-from fetalsynth.assessment.floors import (
-    Design,
-    Matched,
-    fewer_draws,
-    matched,
-    matched_metric,
-    matched_table,
-)
+from fetalsynth.assessment.floors import Design, Matched, fewer_draws, matched, matched_table
 from fetalsynth.assessment.metrics import frechet_infinity as infinity
 from fetalsynth.assessment.metrics import sliced_wasserstein as sliced
 from fetalsynth.assessment.metrics.nearest import standardised
@@ -29,6 +22,7 @@ from fetalsynth.assessment.metrics.pairwise import euclidean
 from fetalsynth.assessment.metrics.precision_recall import K, among, expected_coverage
 from fetalsynth.assessment.metrics.vendi import vendi_score
 from fetalsynth.assessment.parts.part import Part, together
+from fetalsynth.assessment.results import matched_metric
 from fetalsynth.assessment.samples import ROLES, Index, Samples
 from fetalsynth.assessment.spaces import Space
 from fetalsynth.randomness import numpy_rng
@@ -66,10 +60,18 @@ def coverage(samples: Samples, design: Design, spaces: tuple[Space, ...]) -> Par
                 f"SW2-{space.name}": _sliced(space, samples, fewer),
                 **_vendi(space, fewer),
                 **extrapolated(space, samples, design),
-            }
+            },
+            unjudged={} if _has_angles(space) else {f"Vendi-ratio-{space.name}": _NO_ANGLE},
         )
         for space in spaces
     )
+
+
+_NO_ANGLE = "an image without any structure has no likeness to others that the score could count"
+
+
+def _has_angles(space: Space) -> bool:
+    return bool(space.pooled.any(axis=1).all())
 
 
 def _layout(samples: Samples) -> Space:
@@ -131,7 +133,7 @@ def _sliced(space: Space, samples: Samples, design: Design) -> Metric:
 
 def _vendi(space: Space, design: Design) -> dict[str, Metric]:
     """Nothing where an image has no features at all (every pixel left out): it has no angle."""
-    if not space.pooled.any(axis=1).all():
+    if not _has_angles(space):
         return {}
 
     def statistics(first: Index, second: Index) -> NDArray[np.float64]:
@@ -143,6 +145,7 @@ def _vendi(space: Space, design: Design) -> dict[str, Metric]:
         found,
         design,
         direction="higher",
+        least_images=LEAST,
         settings={
             **space.settings,
             "kernel": "cosine",

@@ -9,14 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fetalsynth.artifacts.scores import Alarm, AlarmName, Metric
-from fetalsynth.assessment.floors import (
-    Design,
-    floor_of,
-    floor_settings,
-    large_enough,
-    matched,
-    matched_metric,
-)
+from fetalsynth.assessment.floors import Design, floor_of, large_enough, matched
 from fetalsynth.assessment.metrics.frechet import frechet_distance
 from fetalsynth.assessment.metrics.frechet_infinity import LEAST
 from fetalsynth.assessment.metrics.kid import (
@@ -26,10 +19,12 @@ from fetalsynth.assessment.metrics.kid import (
 )
 from fetalsynth.assessment.parts.part import ALPHA, PERMUTATIONS, Part, together
 from fetalsynth.assessment.resampling import half_samples, interval
+from fetalsynth.assessment.results import few_words, floor_settings, matched_metric, minus_floor
 from fetalsynth.assessment.samples import Index, Samples
 from fetalsynth.assessment.spaces import Space
 from fetalsynth.randomness import numpy_rng
 
+KERNEL_LEAST = 20
 ALARMS: dict[str, AlarmName] = {
     "LBP256": "texture",
     "Inception768": "shift",
@@ -107,9 +102,10 @@ def _kernel_metric(
     value = _between(kernel, ((real, synthetic),))[0]
     floor, floor_interval = floor_of(partial(_between, kernel), design)
     independent = real[samples.one_per_subject("real")]
+    ci95 = _kernel_interval(kernel, samples, value=float(value))
     return Metric(
         value=float(value),
-        ci95=_kernel_interval(kernel, samples, value=float(value)),
+        ci95=ci95,
         p_value=_p_value(kernel, independent, synthetic, samples),
         direction="lower",
         n_real=len(real),
@@ -119,13 +115,18 @@ def _kernel_metric(
             "kernel": "(x·y/D + 1)³",
             "permutations": PERMUTATIONS,
             "real_images_in_test": len(independent),
+            "least_images_a_side": KERNEL_LEAST,
             **floor_settings(design, floor_interval),
+            **minus_floor(
+                value=float(value), ci95=ci95, floor=floor, floor_interval=floor_interval
+            ),
         },
         floor=floor,
         meaning=(
             "Distance between the distributions of features that is 0 on average between real "
             "sets of any size (and then negative half the time); p is the chance of so large a "
             "value if the synthetic images were real ones."
+            + few_words(min(len(independent), len(synthetic)), KERNEL_LEAST)
         ),
     )
 

@@ -13,14 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fetalsynth.artifacts.scores import Alarm
-from fetalsynth.assessment.floors import Design, Matched, matched, matched_metric
+from fetalsynth.assessment.floors import Design, Matched, matched
 from fetalsynth.assessment.metrics.histograms import wasserstein, wasserstein_p_value
 from fetalsynth.assessment.metrics.kolmogorov_smirnov import ks_distance, ks_p_value
 from fetalsynth.assessment.parts.part import ALPHA, PERMUTATIONS, Part
+from fetalsynth.assessment.results import matched_metric
 from fetalsynth.assessment.samples import ROLES, Index, Samples
 from fetalsynth.randomness import numpy_rng
 
 LEVELS = 256
+LEAST = 20
 
 
 def intensity(samples: Samples, design: Design) -> Part:
@@ -47,6 +49,7 @@ def intensity(samples: Samples, design: Design) -> Part:
         "image-mean-KS": matched_metric(
             of_means,
             design,
+            least_images=LEAST,
             p_value=p_means,
             settings={**tested, "test": "two-sample Kolmogorov–Smirnov, all images"},
             meaning="Largest gap between the shares of real and synthetic images that are darker "
@@ -55,6 +58,7 @@ def intensity(samples: Samples, design: Design) -> Part:
         "grey-level-W1": matched_metric(
             of_levels,
             design,
+            least_images=LEAST,
             p_value=p_levels,
             unit="grey levels of 255",
             settings={**tested, "test": "permutation", "permutations": PERMUTATIONS},

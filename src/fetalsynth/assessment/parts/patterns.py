@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from fetalsynth.artifacts.scores import Metric
 from fetalsynth.assessment.features.extractors import Options
-from fetalsynth.assessment.floors import Design, Statistic, floor_settings, matched, matched_metric
+from fetalsynth.assessment.floors import Design, Statistic, matched
 from fetalsynth.assessment.metrics import histograms
 from fetalsynth.assessment.metrics.lbp import CODES, lbp_vectors
 from fetalsynth.assessment.parts.part import Part
+from fetalsynth.assessment.results import floor_settings, matched_metric
 from fetalsynth.assessment.samples import ROLES, Index, Samples
 
 PAPER_CODES = (8, 20, 143, 240)
@@ -76,7 +77,7 @@ def patterns(samples: Samples, design: Design, options: Options) -> Part:
         "outside_fan": "excluded" if options.exclude_outside_fan else "included",
     }
     if not all(c.sum() for c in counts.values()):
-        return Part()
+        return Part(unjudged={"LBP vectors": "every pixel of a set lies outside the fan"})
     metrics = _whole_vector(pooled, design, settings)
     table = element_table(samples, counts)
     for code in PAPER_CODES:
