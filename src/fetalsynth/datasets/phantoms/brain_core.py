@@ -128,7 +128,7 @@ def _lateral(space: Space, skull: Skull, core: Core) -> tuple[Field, Field]:
         )
         for part in (line, back, down)
     )
-    whole = join(join(body, rear, blend=2.0), temporal, blend=1.5)
+    whole = join(join(body, rear, blend=0.8), temporal, blend=0.8)
     atrium = _scaled(skull, ((0.20, -0.10, 0.19), (0.33, -0.38, 0.08), (0.46, -0.25, -0.2)))
     plexus = tube(
         side,

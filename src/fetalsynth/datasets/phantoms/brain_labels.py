@@ -76,7 +76,9 @@ def build(space: Space, anatomy: Anatomy) -> Tissues:
     parts = inside(bent, skull, anatomy.core)
     outline = _hollowed(outline, bent, skull, parts)
     hull = _halved(outline, bent, parts, skull, anatomy.fissure_mm)
-    pial = _folded(hull, bent, anatomy, parts)
+    # A film of fluid keeps brain and skull apart on every grid.
+    film = np.asarray(whole + 1.1 * space.spacing_mm, np.float32)
+    pial = np.maximum(_folded(hull, bent, anatomy, parts), film)
     depth = _depth(pial, spacing_mm=space.spacing_mm)
     return _tissues(bent, anatomy, parts, whole=whole, outline=outline, pial=pial, depth=depth)
 
@@ -152,6 +154,7 @@ def _tissues(
     depth: Field,
 ) -> Tissues:
     # On a coarse grid a thinner sheet would have holes.
+    film = whole + 1.1 * space.spacing_mm
     skull, cortex = anatomy.skull, max(anatomy.cortex_mm, 1.2 * space.spacing_mm)
     bare = _bare(space, skull, parts)
     white = np.where(bare < 0, pial, np.maximum(pial, cortex - depth))
@@ -160,7 +163,7 @@ def _tissues(
     ventricles = join(lateral, np.maximum(parts.midline, parts.arch + 1.8), blend=0.8)
     deep = np.maximum(parts.deep, 0.6 - depth)
     stem = parts.stem
-    cerebellum = np.maximum(parts.cerebellum, 0.9 - outline)
+    cerebellum = np.maximum(parts.cerebellum, np.maximum(0.9 - outline, film))
     labels = np.zeros(space.x.shape, np.uint8)
     labels[whole < 0] = tissue.EXTERNAL_CSF
     labels[pial < 0] = tissue.GREY_MATTER
