@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from fetalsynth.artifacts.images import encode_png
 from fetalsynth.assessment.floors import make_design
 from fetalsynth.assessment.metrics.copying import expected_share, low_values
 from fetalsynth.assessment.parts.copying import copying
 from fetalsynth.assessment.parts.part import Part
 from fetalsynth.assessment.samples import collect
 from fetalsynth.assessment.subjects import subject_numbers
+from fetalsynth.cli.assess import run
 from fetalsynth.errors import UserError
 from planted_features import judged
 from planted_images import Images, image_set, scans
@@ -121,3 +125,22 @@ def test_numbers_from_too_few_images_say_so_themselves() -> None:
     enough = judged(0, count=100, shift=0.0)
     assert all("hint" not in metric.meaning for metric in enough.values())
     assert "needs 20" in judged(0, count=12, shift=0.0)["KID-Gauss"].meaning
+
+
+def test_twelve_bits_in_sixteen_are_pointed_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for role, factor in (("real", 257), ("synthetic", 16)):
+        (tmp_path / role).mkdir()
+        for number, image in enumerate(np.random.default_rng(0).integers(0, 256, (8, 12, 12))):
+            deep = (factor * ((image + len(role)) % 256)).astype(np.uint16)
+            (tmp_path / role / f"{number}.png").write_bytes(encode_png(deep))
+    words = ["--real", str(tmp_path / "real"), "--synthetic", str(tmp_path / "synthetic")]
+    run([*words, "--out", str(tmp_path / "a")])
+    said = capsys.readouterr().err
+    assert said.count("note: ") == 1
+    assert "synthetic: the brightest pixel is 4080 of 65535" in said
+    assert "only 17 of 256 grey levels" in said
+    assert "--window 0 4080" in said
+    run([*words, "--out", str(tmp_path / "b"), "--window", "0", "4080"])
+    assert "note: " not in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from fetalsynth.assessment.features.policy import to_grey8
 from fetalsynth.assessment.subjects import subject_numbers
 from fetalsynth.datasets.loading import ImageSet
 from fetalsynth.datasets.scratch import gathered
-from fetalsynth.errors import UserError
+from fetalsynth.errors import DataWarning, UserError
 from fetalsynth.randomness import numpy_rng
 
 Index = NDArray[np.int64]
@@ -97,8 +98,9 @@ def collect(
     """Bring the sets to 8-bit grey and check that they can be compared.
 
     ``window`` is the range of stored values that becomes 0 … 255 (default: that of each set's
-    pixel type). Raises UserError for sets of differing size, with too few images or subjects, and
-    where real images are also training images.
+    pixel type, with a DataWarning where 16-bit images use a quarter of it or less). Raises
+    UserError for sets of differing size, with too few images or subjects, and where real images are
+    also training images.
     """
     sets = {"real": real, "synthetic": synthetic}
     if train is not None:
@@ -109,6 +111,9 @@ def collect(
             _check_enough(images, role)
     if train is not None:
         _check_disjoint(real, train)
+    if window is None:
+        for images in sets.values():
+            _warn_of_dark(images)
     grey = {role: to_grey8(pixels=s.pixels, window=window) for role, s in sets.items()}
     subjects = {"synthetic": np.arange(len(synthetic.records))}
     repeated = {}
@@ -158,6 +163,21 @@ def _check_enough(images: ImageSet, role: str) -> None:
         raise UserError(
             f"{path}: real images of only {subjects} subjects; at least {LEAST_SUBJECTS} are "
             "needed to tell how much real images differ among themselves"
+        )
+
+
+def _warn_of_dark(images: ImageSet) -> None:
+    """12 bits in a file of 16 become sixteen grey levels, and every measure sees only those."""
+    whole = int(np.iinfo(images.pixels.dtype).max)
+    brightest = int(images.pixels.max())
+    if images.pixels.dtype == np.uint16 and brightest <= whole // 4:
+        levels = round(255 * brightest / whole) + 1
+        warnings.warn(
+            f"{images.source.path}: the brightest pixel is {brightest} of {whole}, so that only "
+            f"{levels} of 256 grey levels are left; give the values of black and white: --window "
+            f"0 {brightest}",
+            DataWarning,
+            stacklevel=2,
         )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
+from fetalsynth.cli.notes import warnings_as_notes
 from fetalsynth.errors import UserError
 
 if TYPE_CHECKING:
@@ -61,7 +62,9 @@ class Assess:
 
 def run(arguments: list[str]) -> int:
     """Run the verb; returns the exit code."""
-    assess(tyro.cli(Assess, args=arguments, prog="fetalsynth assess"))
+    wanted = tyro.cli(Assess, args=arguments, prog="fetalsynth assess")
+    with warnings_as_notes():
+        assess(wanted)
     return 0
 
 
