@@ -510,6 +510,53 @@ def test_nothing_usable_and_wishes_that_cannot_be_are_explained(
     assert "lies inside the folder of label maps" in capsys.readouterr().err
 
 
+def test_a_full_disk_is_no_broken_label_map(
+    painter: list[Painter],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def add(self: VolumesWriter, **known: Any) -> None:
+        raise UserError("the disk is full")
+
+    labels, model = label_folder(tmp_path / "in"), write_model(tmp_path / "model")
+    monkeypatch.setattr(VolumesWriter, "add", add)
+    assert generate(model, "--labels", labels, "--out", tmp_path / "out") == 2
+    said = capsys.readouterr().err
+    assert "the disk is full" in said
+    assert "left out" not in said
+
+
+def test_preview_shows_labels_synthetic_and_real_where_they_are(
+    painter: list[Painter], tmp_path: Path
+) -> None:
+    from PIL import Image
+
+    from fetalsynth.datasets.volumes.pictures import coloured
+
+    labels = label_artifact(tmp_path / "labels")
+    alone = label_folder(tmp_path / "in", 1)
+    model = write_model(tmp_path / "model")
+    for source, name in ((labels, "beside"), (alone, "alone")):
+        assert generate(model, "--labels", source, "--out", tmp_path / name) == 0
+    beside = np.asarray(Image.open(tmp_path / "beside" / "preview.png"))
+    cell, gap = 160, 2
+    assert beside.shape == (4 * (cell + gap) - gap, 9 * (cell + gap) - gap, 3)
+    row = beside[:cell].astype(int)
+    tissue, made, real = (
+        [row[:, (3 * kind + plane) * (cell + gap) :][:, :cell] for plane in range(3)]
+        for kind in range(3)
+    )
+    for plane in range(3):
+        for label in (0, 3, 4):
+            where = (tissue[plane] == coloured(np.array(label, np.uint8))).all(-1)
+            assert where.any()
+            for shown, share in ((made, (GREYS[label] + 1) / 2), (real, label / 7)):
+                assert abs(np.median(shown[plane][where]) - 255 * share) < 3
+    single = np.asarray(Image.open(tmp_path / "alone" / "preview.png"))
+    assert single.shape == (cell, 6 * (cell + gap) - gap, 3)
+
+
 def test_two_models_share_the_planes(painter: list[Painter], tmp_path: Path) -> None:
     two = write_model(tmp_path / "two", planes=("sagittal", "coronal"))
     one = write_model(tmp_path / "one", planes=("axial",))
