@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fetalsynth.artifacts.images import encode_png
+from fetalsynth.artifacts.scores import read_scores
 from fetalsynth.assessment.floors import make_design
 from fetalsynth.assessment.metrics.copying import expected_share, low_values
 from fetalsynth.assessment.parts.copying import copying
@@ -144,3 +145,17 @@ def test_twelve_bits_in_sixteen_are_pointed_out(
     assert "--window 0 4080" in said
     run([*words, "--out", str(tmp_path / "b"), "--window", "0", "4080"])
     assert "note: " not in capsys.readouterr().err
+
+
+def test_pairs_of_one_image_with_itself_are_an_alarm(tmp_path: Path) -> None:
+    images = scans(10, 1)
+    for role, made in (("real", images), ("same", images), ("other", images // 2)):
+        (tmp_path / role).mkdir()
+        for number, image in enumerate(made):
+            (tmp_path / role / f"{number}.png").write_bytes(encode_png(image))
+    for role, expected in (("same", {"copying"}), ("other", set())):
+        words = ["--paired", "--real", str(tmp_path / "real"), "--synthetic", str(tmp_path / role)]
+        run([*words, "--out", str(tmp_path / f"{role}-scores")])
+        scores = read_scores(tmp_path / f"{role}-scores")
+        assert {alarm.name for alarm in scores.alarms} == expected
+        assert ("copying" in scores.unjudged) == (not expected)

@@ -214,6 +214,17 @@ def test_frechet_distances_of_different_numbers_of_images_are_never_charted_toge
         comparison_chart(name="FD-LBP256", results={})
 
 
+def test_scores_with_different_settings_are_never_charted_together() -> None:
+    clean, legacy = (
+        a_metric(20.0, n_real=100, n_synthetic=100, settings={"resizing": resizing, "draws": draws})
+        for resizing, draws in (("clean", 20), ("legacy", 1))
+    )
+    with pytest.raises(UserError, match=r"FID .*resizing differs \(a: clean and b: legacy\)"):
+        comparison_chart(name="FID", results={"a": clean, "b": legacy})
+    again = clean.model_copy(update={"settings": {"resizing": "clean", "draws": 10}})
+    assert "<svg" in comparison_chart(name="FID", results={"a": clean, "b": again})
+
+
 def test_a_comparison_places_values_intervals_and_floors_on_one_axis() -> None:
     values = {"a": 1.0, "b <i>": 2.0, "c": 4.0}
     results = {

@@ -27,6 +27,20 @@ SIZE_DEPENDENT = (
     "Vendi-",
     "diversity-",
     "nearest-distance",
+    "copy-share",
+    "data-copying-z",
+    "duplicate-share",
+)
+# One score under other settings is another score.
+DEFINING = (
+    "features",
+    "weights_sha256",
+    "resizing",
+    "outside_fan",
+    "pairing",
+    "scales",
+    "bins",
+    "k",
 )
 _EXTRAPOLATED = "FD-infinity-"
 _WIDTH, _LEFT, _RIGHT, _ROW, _TOP, _FOOT = 640, 190, 24, 30, 8, 40
@@ -37,9 +51,11 @@ def comparison_chart(*, name: str, results: Mapping[str, Metric]) -> Markup:
 
     Raises UserError where the metric depends on the number of images (Fréchet distances above
     all) and the results were computed from different numbers: their differences would be mostly
-    bias. Raises ValueError without results.
+    bias; and where they were computed with different settings, such as another resizing. Raises
+    ValueError without results.
     """
     refuse_unequal_counts(name=name, results=results)
+    refuse_unequal_settings(name=name, results=results)
     scale = _Scale(list(results.values()))
     rows = [
         _row(_TOP + _ROW * place + _ROW // 2, label, metric, scale)
@@ -66,6 +82,18 @@ def refuse_unequal_counts(*, name: str, results: Mapping[str, Metric]) -> None:
             f"{name} cannot be charted together: it was computed from {found} images, and it "
             "changes with their number alone; assess equally many images, or chart KID"
         )
+
+
+def refuse_unequal_settings(*, name: str, results: Mapping[str, Metric]) -> None:
+    """Raise UserError where results differ in a setting that defines the metric."""
+    for setting in DEFINING:
+        values = {label: metric.settings.get(setting) for label, metric in results.items()}
+        if len(set(map(repr, values.values()))) > 1:
+            found = listing([f"{label}: {value}" for label, value in values.items()])
+            raise UserError(
+                f"{name} cannot be charted together: {setting.replace('_', ' ')} differs "
+                f"({found}); assess all sets with the same settings"
+            )
 
 
 class _Scale:

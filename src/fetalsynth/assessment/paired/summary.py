@@ -29,7 +29,8 @@ def summarise(
 
     The value is the mean over subjects of each subject's mean, the interval Student's t over those
     means (exact if they are normal; the ends of the metric's range bound it). Pairs in which a
-    label does not occur do not enter the errors of that label. Set alarms are left unjudged.
+    label does not occur do not enter the errors of that label. Set alarms are left unjudged, but
+    for ``copying`` where a synthetic image equals its real one in every value.
     """
     names = list(dict.fromkeys(name for pair in pairs for name in pair.values))
     metrics = {}
@@ -39,10 +40,12 @@ def summarise(
         if metric is not None:
             metrics[name] = metric
     subjects = len({pair.subject for pair in pairs})
+    alarms = (*_few(subjects), *_identical(pairs))
+    raised = {alarm.name for alarm in alarms}
     return Part(
         metrics=metrics,
-        alarms=_few(subjects),
-        unjudged=dict.fromkeys(_UNJUDGED, UNJUDGED),
+        alarms=alarms,
+        unjudged={name: UNJUDGED for name in _UNJUDGED if name not in raised},
     )
 
 
@@ -191,3 +194,15 @@ def _few(subjects: int) -> tuple[Alarm, ...]:
         "normal distribution that so few cannot show"
     )
     return (Alarm(name="too-few-images", reason=reason),)
+
+
+def _identical(pairs: Sequence[PairScores]) -> tuple[Alarm, ...]:
+    """No generator repeats every grey value of an image that it was not given."""
+    same = sum(pair.values["MSE-full"] == 0 for pair in pairs)
+    if not same:
+        return ()
+    reason = (
+        f"in {same} of {len(pairs)} pairs the synthetic image is the real one, value by value: it "
+        "was copied, or folders were mixed up"
+    )
+    return (Alarm(name="copying", reason=reason),)
