@@ -279,3 +279,18 @@ def test_likeness_of_few_images_keeps_its_level() -> None:
     theirs = stats.ttest_ind_from_stats(1.0, 2.0, 30, 0.4, 5.0, 12, equal_var=False)
     ours = higher_p_value(gap=0.6, errors=(2 / 30**0.5, 5 / 12**0.5), counts=(30, 12))
     assert ours == pytest.approx(theirs.pvalue / 2)
+
+
+@pytest.mark.parametrize("most", [50, 60, 70])
+def test_duplicates_are_sought_with_as_many_real_images_as_are_wanted(
+    most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fetalsynth.assessment.parts.duplicates.MOST_REAL", most)
+    sets = {"real": pictures(60, 1), "synthetic": pictures(20, 2), "train": pictures(60, 3)}
+    given = Samples(
+        images=sets,
+        subjects={role: np.arange(len(images)) for role, images in sets.items()},
+        files={role: tuple(map(str, range(len(images)))) for role, images in sets.items()},
+        seed=0,
+    )
+    assert duplicates(given).metrics["duplicate-share"].settings["floor_images"] == most

@@ -65,7 +65,7 @@ def _different_subjects(samples: Samples) -> list[NDArray[np.uint8]]:
     """Real images, held out and for training, one of each subject."""
     left, parts = MOST_REAL, []
     for role in ("real", "train"):
-        if samples.count(role):
+        if samples.count(role) and left:
             chosen = samples.one_per_subject(role)[:left]
             parts.append(gathered(samples.images[role], chosen))
             left -= len(chosen)
