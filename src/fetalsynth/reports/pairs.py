@@ -202,6 +202,7 @@ def _mean_sd(metric: Metric, mean: str, sd: str) -> tuple[Shown, Shown | None] |
 
 
 def shown(value: float, beside: float | None = None) -> Shown:
-    """A number as text with as many decimals as the one ``beside`` it."""
+    """A number as text, with the decimals of the one ``beside`` it unless these would say 0."""
     group = (value,) if beside is None else (beside, value)
-    return Shown(text=number(value, beside=group), exact=repr(value))
+    text = number(value, beside=group)
+    return Shown(text=number(value) if text == "0" else text, exact=repr(value))

@@ -120,18 +120,24 @@ def write_pictures(folder: Path, shown: Sequence[Views]) -> dict[str, str]:
 
 
 def sheet_of_planes(rows: Sequence[Sequence[Picture]]) -> Picture:
-    """Rows of equally high pictures, grey or coloured, with thin gaps; (H, W, 3)."""
-    width = max(sum(image.shape[1] + GAP for image in row) for row in rows) - GAP
-    height = sum(row[0].shape[0] + GAP for row in rows) - GAP
-    sheet = np.full((height, width, 3), BACKGROUND, np.uint8)
+    """Rows of pictures, grey or coloured, in columns with thin gaps; (H, W, 3).
+
+    Pictures that are smaller than their row and column lie in the middle of black.
+    """
+    widths = [max(row[column].shape[1] for row in rows) for column in range(len(rows[0]))]
+    heights = [max(image.shape[0] for image in row) for row in rows]
+    shape = (sum(heights) + GAP * (len(rows) - 1), sum(widths) + GAP * (len(widths) - 1), 3)
+    sheet = np.full(shape, BACKGROUND, np.uint8)
     top = 0
-    for row in rows:
+    for height, row in zip(heights, rows, strict=True):
         left = 0
-        for image in row:
+        for width, image in zip(widths, row, strict=True):
+            sheet[top : top + height, left : left + width] = 0
+            y, x = top + (height - image.shape[0]) // 2, left + (width - image.shape[1]) // 2
             coloured = image if image.ndim == 3 else image[..., None]
-            sheet[top : top + image.shape[0], left : left + image.shape[1]] = coloured
-            left += image.shape[1] + GAP
-        top += row[0].shape[0] + GAP
+            sheet[y : y + image.shape[0], x : x + image.shape[1]] = coloured
+            left += width + GAP
+        top += height + GAP
     return sheet
 
 
