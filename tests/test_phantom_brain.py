@@ -183,9 +183,7 @@ def test_volumes_are_those_of_normal_fetuses(age: float) -> None:
 
 
 def test_brains_are_smooth_at_21_weeks_and_folded_at_34() -> None:
-    young, middle, old = (
-        np.mean([folding(brain(n, age).labels) for n in range(2)]) for age in (21.0, 28.0, 34.0)
-    )
+    young, middle, old = (folding(brain(0, age).labels) for age in (21.0, 28.0, 34.0))
     assert young < middle < old
     assert young < 1.25
     assert old > 1.5
