@@ -18,7 +18,7 @@ from fetalsynth.anatomy.measure.fields import (
 )
 
 _LEAST_POINTS = 100
-_MOST_POINTS = 100_000
+_MOST_POINTS = 30_000  # to measure from, spread over the cortex
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ from fetalsynth.anatomy.measure.fields import (
     Line,
     Points,
     border_points,
+    few_voxels_mm,
     main_parts,
     smooth_field,
     voxels_mm,
@@ -54,8 +55,8 @@ def head_section(labels: NDArray[np.uint8], affine: Affine, *, frame: Frame) -> 
     deep = labels == DEEP_GREY_MATTER
     level = float(frame.inside(voxels_mm(deep if deep.any() else labels > 0, affine))[:, 2].mean())
     field = smooth_field(labels > 0, affine)
-    head = frame.inside(voxels_mm(labels > 0, affine))
-    lower, upper = head.min(axis=0) - 3, head.max(axis=0) + 3
+    head = frame.inside(few_voxels_mm(labels > 0, affine))
+    lower, upper = head.min(axis=0) - 4, head.max(axis=0) + 4
     axes = [np.arange(lower[k], upper[k], _STEP_MM) for k in range(2)]
     x, y = np.meshgrid(*axes, indexing="ij")
     values = field.at(frame.world(np.stack([x, y, np.full_like(x, level)], axis=-1)))

@@ -13,8 +13,8 @@ Points = NDArray[np.float64]
 Affine = NDArray[np.float64]
 
 BORDER = 0.5
-# Enough to take the steps out of a voxel border; a ball of 5 voxels' radius shrinks by 0.07 voxel.
-_SMOOTHING_VOXELS = 0.6
+# Enough to take the steps out of a voxel border; a ball of 5 voxels' radius shrinks by 0.05 voxel.
+_SMOOTHING_VOXELS = 0.5
 _MARGIN = 3
 
 
@@ -87,6 +87,13 @@ def _cropped(
 def voxels_mm(mask: NDArray[np.bool_], affine: Affine) -> Points:
     """(n, 3) world mm of the centres of the region's voxels."""
     return np.asarray(np.argwhere(mask) @ affine[:3, :3].T + affine[:3, 3])
+
+
+def few_voxels_mm(mask: NDArray[np.bool_], affine: Affine) -> Points:
+    """(n, 3) world mm of every seventh voxel of the region: enough for where it begins and ends."""
+    flat = np.flatnonzero(mask)
+    voxels = np.stack(np.unravel_index(flat[:: 7 if len(flat) > 700 else 1], mask.shape), axis=-1)
+    return np.asarray(voxels @ affine[:3, :3].T + affine[:3, 3])
 
 
 def border_points(

@@ -19,7 +19,7 @@ from fetalsynth.anatomy.labels import (
 
 Points = NDArray[np.float64]
 
-_COARSE, _FINE = 1_500, 20_000  # voxels that are mirrored in the two stages of the search
+_COARSE, _FINE = 1_000, 12_000  # voxels that are mirrored in the two stages of the search
 _TRUST_IN_HEADER = 0.05  # share of agreement that a plane square to the header's may lack
 _LEAST_ELONGATION = 1.1  # of the cerebrum, below which its long axis says nothing
 
@@ -76,9 +76,16 @@ def find_frame(labels: NDArray[np.uint8], affine: NDArray[np.float64]) -> Frame:
 
 
 def header_axes(affine: NDArray[np.float64]) -> Points:
-    """(3, 3) unit vectors of the axes of a volume in RAS+ order, made square, as rows."""
+    """(3, 3) unit vectors of the volume's own axes, made square, as rows.
+
+    They are ordered and pointed so that they run nearest to right, anterior and superior.
+    """
+    from scipy.optimize import linear_sum_assignment
+
     left, _, right = np.linalg.svd(affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0))
-    return np.asarray((left @ right).T)
+    axes = (left @ right).T
+    own = axes[linear_sum_assignment(-np.abs(axes.T))[1]]
+    return np.asarray(own * np.where(np.diag(own) < 0, -1.0, 1.0)[:, None])
 
 
 def _world(voxels: NDArray[Any], affine: NDArray[np.float64]) -> Points:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from fetalsynth.anatomy.measure.centiles import ventriculomegaly_grade
-from fetalsynth.anatomy.measure.fields import Affine, Line, Points, voxels_mm
+from fetalsynth.anatomy.measure.fields import Affine, Line, Points, few_voxels_mm
 from fetalsynth.anatomy.measure.measuring import Measurements
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def annotated_picture(
     from PIL import Image, ImageDraw
 
     frame = measured.frame
-    head = frame.inside(voxels_mm(labels > 0, affine)[::7])
+    head = frame.inside(few_voxels_mm(labels > 0, affine))
     low, high = head.min(axis=0) - _MARGIN_MM, head.max(axis=0) + _MARGIN_MM
     scale = PANEL / float((high - low).max())
     width, height = 2 * PANEL + 3 * _GAP, 2 * PANEL + 3 * _GAP + _FOOT

@@ -21,6 +21,7 @@ from fetalsynth.anatomy.measure.fields import (
     Field,
     Line,
     Points,
+    few_voxels_mm,
     smooth_field,
     voxels_mm,
 )
@@ -28,8 +29,10 @@ from fetalsynth.anatomy.measure.frame import Frame
 
 LEVELS = (0.4, 0.8)  # of the height of the deep grey matter, from its lower to its upper end
 _REACH = 0.2  # of the head's length: how far behind the thalamus the atrium's middle may lie
-_STEP_MM, _LEVEL_STEP_MM, _RAY_STEP_MM = 0.4, 0.5, 0.05
-_SAME_LEVEL, _SAME_PLACE = 0.95, 0.97  # of the largest radius, what counts as nearly as large
+_STEP_MM, _LEVEL_STEP_MM, _RAY_STEP_MM = 0.4, 0.5, 0.2
+_SAME_LEVEL, _SAME_PLACE = 0.97, 0.97  # of the largest radius, what counts as nearly as large
+_AVERAGED = 11  # neighbouring directions, 1° apart
+_PARALLEL_MM = (-1.0, -0.5, 0.0, 0.5, 1.0)
 _LEAN_DEG = 15  # the long axis is that of a curved region, the walls at the atrium may lean from it
 _LEAST_ELONGATION = 1.2  # of the region, below which it has no long axis and any chord will do
 
@@ -48,7 +51,7 @@ def atrial_widths(
     field = smooth_field(ventricles, affine)
     fluid = frame.inside(voxels_mm(ventricles, affine))
     thalami = frame.inside(voxels_mm(deep, affine))
-    head = frame.inside(voxels_mm(labels > 0, affine))[:, 1]
+    head = frame.inside(few_voxels_mm(labels > 0, affine))[:, 1]
     reach = _REACH * float(head.max() - head.min())
     left, right = (
         _Side(field, frame, sign=sign, fluid=fluid).width(thalami, reach=reach) for sign in (-1, 1)
@@ -103,18 +106,36 @@ class _Side:
         return float(radius[place]), centre, _across(plane[here][:, :2])
 
     def _chord(self, centre: Points, angles: Points, *, radius: float) -> Line:
-        """The shortest chord through ``centre`` in its axial plane, of those at ``angles``."""
+        """The shortest chord through ``centre`` in its axial plane, of those at ``angles``.
+
+        Its ends are where the walls are on average over neighbouring directions and parallel
+        chords: the single chord steps with the voxels, and the shortest of many is too short.
+        """
         along = np.stack([np.cos(angles), np.sin(angles), np.zeros(len(angles))], axis=-1)
-        ahead, back = (self._to_wall(centre, s * along, far=3 * radius + 3) for s in (1, -1))
+        square = np.stack([-along[:, 1], along[:, 0], along[:, 2]], axis=-1)
+        ahead, back = (
+            ndimage.uniform_filter1d(
+                np.mean(
+                    [
+                        self._to_wall(centre + shift * square, s * along, far=3 * radius + 3)
+                        for shift in _PARALLEL_MM
+                    ],
+                    axis=0,
+                ),
+                _AVERAGED,
+                mode="nearest",
+            )
+            for s in (1, -1)
+        )
         shortest = int((ahead + back).argmin())
         ends = centre + np.outer([-back[shortest], ahead[shortest]], along[shortest])
         start, end = self.frame.world(ends)
         return Line(start=start, end=end)
 
-    def _to_wall(self, centre: Points, along: Points, *, far: float) -> Points:
-        """(n,) mm from ``centre`` in directions (n, 3) to the wall or the midsagittal plane."""
+    def _to_wall(self, starts: Points, along: Points, *, far: float) -> Points:
+        """(n,) mm from (n, 3) points in directions (n, 3) to the wall or the midsagittal plane."""
         t = np.arange(0, far, _RAY_STEP_MM)
-        points = centre + t[:, None] * along[:, None]
+        points = starts[:, None] + t[:, None] * along[:, None]
         value = np.where(
             self.sign * points[..., 0] > 0, self.field.at(self.frame.world(points)), 0.0
         )
@@ -129,7 +150,7 @@ class _Side:
 
 def _across(region: Points) -> Points:
     """Angles, radians, of chords about square to the long axis of (n, 2) points."""
-    every = np.radians(np.arange(-90, 90, 2.0))
+    every = np.radians(np.arange(-90, 90, 1.0))
     if len(region) < 3:
         return np.asarray(every)
     spread, axes = np.linalg.eigh(np.cov(region.T))
