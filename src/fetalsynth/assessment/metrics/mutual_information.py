@@ -84,8 +84,8 @@ def all_pairs(
     for start in range(0, len(b), block):
         part = b[start : start + block] + offsets[: len(b) - start]
         for row, codes in enumerate(a):
-            placed = part + codes.astype(np.int64) * bins
-            counts = np.bincount(placed.ravel(), minlength=len(part) * cells)
+            row_codes = codes.astype(np.int64) * bins
+            counts = np.bincount((part + row_codes).ravel(), minlength=len(part) * cells)
             counts = counts.reshape(len(part), cells)
             joint[row, start : start + block] = table[counts].sum(1)
             if corrected:
