@@ -13,6 +13,10 @@ from fetalsynth.errors import UserError
 COMMANDS = {  # command: (module, what it does)
     "measure": ("anatomy_measure", "widths, diameters and volumes as a radiologist takes them"),
     "check": ("anatomy_check", "whether label maps are plausible brains, with limits stated"),
+    "ventriculomegaly": ("anatomy_edit_ventriculomegaly", "ventricles pushed to a target width"),
+    "microcephaly": ("anatomy_edit_microcephaly", "heads scaled to a target circumference"),
+    "cerebellar-hypoplasia": ("anatomy_edit_cerebellum", "a smaller cerebellum, fluid around"),
+    "external-csf": ("anatomy_edit_csf", "more fluid around the brain in the same head"),
 }
 
 _USAGE = "usage: fetalsynth anatomy COMMAND …"

@@ -1,0 +1,1 @@
+"""Label maps with another anatomy: tissue pushed by smooth invertible maps, or dilated."""
