@@ -93,7 +93,7 @@ def test_repeated_real_images_are_one_subject_and_do_not_sharpen_a_test() -> Non
     for first, second in design.floor:
         pixels = [{image.tobytes() for image in samples.at(side)} for side in (first, second)]
         assert not pixels[0] & pixels[1]
-    with pytest.raises(UserError, match="only 3 real images of different subjects"):
+    with pytest.raises(UserError, match="different real images of only 3 subjects"):
         collect(
             real=image_set(real[:15], "real"),
             synthetic=image_set(made, "synthetic"),
