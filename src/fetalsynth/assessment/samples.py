@@ -123,8 +123,8 @@ def collect(
     different = len(set(subjects["real"].tolist()))
     if different < LEAST_SUBJECTS:
         raise UserError(
-            f"{real.source.path}: different real images of only {different} subjects (the same pixels "
-            f"count once); at least {LEAST_SUBJECTS} are needed"
+            f"{real.source.path}: different real images of only {different} subjects (the same "
+            f"pixels count once); at least {LEAST_SUBJECTS} are needed"
         )
     return Samples(
         images=grey,
