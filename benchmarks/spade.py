@@ -229,8 +229,8 @@ def _bfloat16(
         seconds.append(clock.seconds(lambda fast=fast: pair.append(fast(labels))))
     error = (pair[1] - pair[0]).abs().flatten().cpu().numpy()
     print(
-        f"bfloat16, on {len(labels)} {plane} slices: {seconds[0] / seconds[1]:.2f} times as fast as "
-        f"ours in float32; |Δ| mean {error.mean():.1e}, 99.9th percentile "
+        f"bfloat16, on {len(labels)} {plane} slices: {seconds[0] / seconds[1]:.2f} times as fast "
+        f"as ours in float32; |Δ| mean {error.mean():.1e}, 99.9th percentile "
         f"{np.quantile(error, 0.999):.1e}, greatest {error.max():.1e}"
     )
 

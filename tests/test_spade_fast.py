@@ -11,9 +11,9 @@ from fetalsynth.generators.settings import SPADESettings
 from fetalsynth.generators.spade import fast, lookup
 from fetalsynth.generators.spade.fast import FastGenerator
 from fetalsynth.generators.spade.generator import SPADEGenerator
-from fetalsynth.generators.spade.label_windows import distinct_windows
+from fetalsynth.generators.spade.label_windows import distinct_windows, window_rows
 from fetalsynth.generators.spade.layers import Normalisation, SPADELayer, one_hot
-from fetalsynth.generators.spade.tables import fold, one_hot_windows
+from fetalsynth.generators.spade.tables import fold
 from fetalsynth.generators.spade.winograd import prepare
 
 TOLERANCE = 1e-4  # of images from −1 to 1
@@ -196,7 +196,7 @@ def test_tables_hold_the_modulation_of_every_pixel(size: tuple[int, int]) -> Non
     with torch.no_grad():
         wanted = layer(layer.normalise(x), one_hot(labels, count=4))
         found = distinct_windows(labels)
-        table = fold(layer, statistics=norm).table(*one_hot_windows(found, labels=4, planes=False))
+        table = fold(layer, statistics=norm).table(*window_rows(found, labels=4, planes=False))
     a, b = table[found.index].permute(0, 3, 1, 2).chunk(2, 1)
     torch.testing.assert_close(a * x + b, wanted, rtol=1e-4, atol=1e-5)
 

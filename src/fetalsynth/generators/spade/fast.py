@@ -24,10 +24,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from fetalsynth.generators.spade.generator import SPADEGenerator
-from fetalsynth.generators.spade.label_windows import distinct_windows
+from fetalsynth.generators.spade.label_windows import distinct_windows, window_rows
 from fetalsynth.generators.spade.layers import SLOPE, SPADEBlock
 from fetalsynth.generators.spade.lookup import Workspace, add_bypass, enlarge, modulate
-from fetalsynth.generators.spade.tables import LabelNetwork, fold, one_hot_windows
+from fetalsynth.generators.spade.tables import LabelNetwork, fold
 from fetalsynth.generators.spade.winograd import Convolution, prepare
 
 _PLANNED = 64  # slices that share their windows: more share more, but their tables fill memory
@@ -148,10 +148,10 @@ class FastGenerator:
             if number == 0 or stage.doubled:
                 step = labels.shape[1] // side
                 found = distinct_windows(labels[:, ::step, ::step].contiguous(), planes=told)
-                maps = one_hot_windows(found, labels=settings.labels, planes=told is not None)
+                rows = window_rows(found, labels=settings.labels, planes=told is not None)
             networks = (stage.first, stage.second, stage.bypass)
             first, second, bypass = (
-                None if network is None else network.table(*maps).to(self.dtype)
+                None if network is None else network.table(*rows).to(self.dtype)
                 for network in networks
             )
             assert first is not None

@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from fetalsynth.anatomy.planes import PLANES
+
 SIDE = 5
 OUTSIDE = 255  # code of what lies beyond the image; no label has it
 _KEYS = 2**62  # distinct keys that an int64 holds, with room to spare
@@ -61,6 +63,23 @@ def distinct_windows(labels: Tensor, *, planes: Tensor | None = None) -> LabelWi
         planes=torch.cat([single // 256, plane[n[first]]]),
         index=index,
     )
+
+
+def window_rows(found: LabelWindows, *, labels: int, planes: bool) -> tuple[Tensor, Tensor]:
+    """What a 3×3 convolution of one-hot maps adds up at the nine positions inside each window.
+
+    Its weights are a table of 9 K rows (tap by tap, K labels and, with ``planes``, planes), and one
+    row of zeros, for what lies beyond the image and for unknown labels. Returns (U, 9, taps) rows,
+    and (U, 9) float32, 1 for positions inside the image.
+    """
+    codes = found.windows.long().unfold(1, 3, 1).unfold(2, 3, 1).flatten(3).flatten(1, 2)
+    count = labels + (len(PLANES) if planes else 0)
+    tap = count * torch.arange(9, device=codes.device)
+    rows = torch.where(codes < labels, tap + codes, 9 * count)
+    if planes:
+        told = tap + labels + found.planes[:, None, None]
+        rows = torch.cat([rows, torch.where(codes == OUTSIDE, 9 * count, told)], -1)
+    return rows, (found.windows[:, 1:4, 1:4] != OUTSIDE).float().flatten(1)
 
 
 def _present(codes: Tensor) -> tuple[Tensor, Tensor]:

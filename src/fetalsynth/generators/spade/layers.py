@@ -17,6 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.parametrizations import spectral_norm
 
 from fetalsynth.anatomy.planes import PLANES
+from fetalsynth.generators.spade.windowed import Windows, find_windows, modulate_by_windows
 
 Normalisation = Literal["batch", "sync", "instance"]
 SLOPE = 0.2  # of every leaky ReLU
@@ -51,6 +52,7 @@ class Conditions:
     def __init__(self, labels: Tensor, planes: Tensor | None, *, count: int) -> None:
         self._labels, self._planes, self._count = labels, planes, count
         self._made: dict[tuple[int, int], Tensor] = {}
+        self._found: dict[tuple[int, int], Windows | None] = {}
 
     def __call__(self, height: int, width: int) -> Tensor:
         """(N, count [+ 3], height, width) float32, channels last.
@@ -61,9 +63,19 @@ class Conditions:
             self._made[height, width] = self._make(height, width)
         return self._made[height, width]
 
-    def _make(self, height: int, width: int) -> Tensor:
+    def windows(self, height: int, width: int) -> Windows | None:
+        """The distinct windows of these maps, the same to a SPADE layer; None if too many."""
+        if (height, width) not in self._found:
+            labels = self._sized(height, width)
+            self._found[height, width] = find_windows(labels, self._planes, count=self._count)
+        return self._found[height, width]
+
+    def _sized(self, height: int, width: int) -> Tensor:
         rows, columns = self._labels.shape[1] // height, self._labels.shape[2] // width
-        maps = one_hot(self._labels[:, ::rows, ::columns], count=self._count)
+        return self._labels[:, ::rows, ::columns]
+
+    def _make(self, height: int, width: int) -> Tensor:
+        maps = one_hot(self._sized(height, width), count=self._count)
         if self._planes is None:
             return maps
         planes = one_hot(self._planes[:, None, None], count=len(PLANES))
@@ -108,8 +120,14 @@ class SPADELayer(nn.Module):
         hidden = self.mlp_shared(conditions)
         return self.mlp_gamma(hidden), self.mlp_beta(hidden)
 
-    def forward(self, normalised: Tensor, conditions: Tensor) -> Tensor:
+    def forward(self, normalised: Tensor, conditions: Tensor | Windows) -> Tensor:
         """(1 + γ′) · normalised + β, all (N, C, H, W)."""
+        if isinstance(conditions, Windows):
+            shared = self.mlp_shared[0]
+            assert isinstance(shared, nn.Conv2d)
+            return modulate_by_windows(
+                normalised, conditions, shared=shared, gamma=self.mlp_gamma, beta=self.mlp_beta
+            )
         gamma, beta = self.modulation(conditions)
         return torch.addcmul(normalised + beta, normalised, gamma)
 
@@ -145,8 +163,8 @@ class SPADEBlock(nn.Module):
             self.conv_s = spectral_norm(nn.Conv2d(inputs, outputs, 1, bias=False))
             self.norm_s = layer(inputs, None)
 
-    def forward(self, x: Tensor, conditions: Tensor) -> Tensor:
-        """(N, inputs, H, W) and one-hot maps (N, K, H, W) → (N, outputs, H, W)."""
+    def forward(self, x: Tensor, conditions: Tensor | Windows) -> Tensor:
+        """(N, inputs, H, W) and one-hot maps, or their windows → (N, outputs, H, W)."""
         normalised = self.norm_0.normalise(x)
         shortcut = x
         if self.learned_shortcut:
@@ -156,11 +174,11 @@ class SPADEBlock(nn.Module):
         result: Tensor = shortcut + y
         return result
 
-    def first_half(self, x: Tensor, conditions: Tensor) -> Tensor:
+    def first_half(self, x: Tensor, conditions: Tensor | Windows) -> Tensor:
         """What ``norm_1`` reads: (N, min(inputs, outputs), H, W)."""
         return self._first_convolution(self.norm_0.normalise(x), conditions)
 
-    def _first_convolution(self, normalised: Tensor, conditions: Tensor) -> Tensor:
+    def _first_convolution(self, normalised: Tensor, conditions: Tensor | Windows) -> Tensor:
         y: Tensor = self.conv_0(F.leaky_relu(self.norm_0(normalised, conditions), SLOPE))
         return y
 

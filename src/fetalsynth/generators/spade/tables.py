@@ -15,8 +15,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from fetalsynth.anatomy.planes import PLANES
-from fetalsynth.generators.spade.label_windows import OUTSIDE, LabelWindows
 from fetalsynth.generators.spade.layers import SPADELayer
 
 _WINDOWS = 4096  # at a time: bounds the memory of their hidden maps
@@ -24,10 +22,10 @@ _WINDOWS = 4096  # at a time: bounds the memory of their hidden maps
 
 @dataclass(frozen=True, kw_only=True)
 class LabelNetwork:
-    """A label network as two matrices, from a window's one-hot labels to all it says of its pixel.
+    """A label network as two matrices, from a window's labels to all it says of its pixel.
 
-    ``first`` (9 K, hidden) reads a 3×3 window of K one-hot maps; ``second`` (9 hidden, columns)
-    the hidden maps at the nine positions around the pixel.
+    ``first`` (9 K + 1, hidden) reads a 3×3 window of K one-hot maps, its last row being zeros;
+    ``second`` (9 hidden, columns) the hidden maps at the nine positions around the pixel.
     """
 
     first: Tensor
@@ -36,17 +34,17 @@ class LabelNetwork:
     second_bias: Tensor
 
     @torch.no_grad()
-    def table(self, one_hot: Tensor, inside: Tensor) -> Tensor:
-        """(U, columns), of windows as :func:`one_hot_windows` gives them."""
-        rows = []
-        for maps, within in zip(
-            torch.split(one_hot, _WINDOWS), torch.split(inside, _WINDOWS), strict=True
-        ):
-            hidden = F.relu(torch.addmm(self.first_bias, maps.flatten(0, 1), self.first))
+    def table(self, rows: Tensor, inside: Tensor) -> Tensor:
+        """(U, columns), of windows as ``window_rows`` gives them."""
+        table = self.second_bias.new_empty(len(rows), len(self.second_bias))
+        for start in range(0, len(rows), _WINDOWS):
+            some = slice(start, start + _WINDOWS)
+            hidden = F.embedding_bag(rows[some].flatten(0, 1), self.first, mode="sum")
+            hidden = F.relu_(hidden.add_(self.first_bias)).view(-1, 9, hidden.shape[1])
             # the second convolution pads the hidden maps with zeros, whatever the first one's bias
-            hidden = hidden.view(len(maps), 9, -1) * within[..., None]
-            rows.append(torch.addmm(self.second_bias, hidden.flatten(1), self.second))
-        return torch.cat(rows)
+            hidden = hidden.mul_(inside[some, :, None]).flatten(1)
+            torch.addmm(self.second_bias, hidden, self.second, out=table[some])
+        return table
 
 
 @torch.no_grad()
@@ -76,7 +74,7 @@ def fold(
     assert isinstance(shared, nn.Conv2d)
     first, first_bias = _matrix(shared)
     return LabelNetwork(
-        first=first.float(),
+        first=F.pad(first.float(), (0, 0, 0, 1)),
         first_bias=first_bias.float(),
         second=torch.cat([gamma, beta], 1).float(),
         second_bias=torch.cat([gamma_bias, beta_bias]).float(),
@@ -88,18 +86,3 @@ def _matrix(convolution: nn.Conv2d) -> tuple[Tensor, Tensor]:
     assert convolution.bias is not None
     weights = convolution.weight.double().permute(2, 3, 1, 0).flatten(0, 2)
     return weights, convolution.bias.double()
-
-
-def one_hot_windows(found: LabelWindows, *, labels: int, planes: bool) -> tuple[Tensor, Tensor]:
-    """((U, 9, 9 K) one-hot maps of the nine 3×3 windows in each, (U, 9) 1 where inside the image).
-
-    K counts the labels and, with ``planes``, the planes; all are zero beyond the image.
-    """
-    inside = (found.windows != OUTSIDE).float()
-    codes = torch.arange(labels, device=found.windows.device)
-    maps = (found.windows[..., None] == codes).float()
-    if planes:
-        plane = F.one_hot(found.planes, len(PLANES)).float()
-        maps = torch.cat([maps, plane[:, None, None] * inside[..., None]], -1)
-    threes = maps.unfold(1, 3, 1).unfold(2, 3, 1).permute(0, 1, 2, 4, 5, 3)
-    return threes.flatten(3).flatten(1, 2), inside[:, 1:4, 1:4].flatten(1)
