@@ -27,7 +27,12 @@ from fetalsynth.reports.wording import number, plural, readable_time
 
 FILENAME = "report.html"
 STATISTICS = "training-stats.jsonl"
-ROLES = {"real": "Real images", "synthetic": "Synthetic images", "train": "Training images"}
+ROLES = {
+    "real": "Real images",
+    "synthetic": "Synthetic images",
+    "train": "Training images",
+    "segmenter": "Segmentation network",
+}
 COLUMNS = ("count", "subjects", "splits", "size", "path", "digest")
 PLANES = re.compile(r"planes_(\d+)")
 SAMPLES = {"samples_synthetic": "Synthetic images", "samples_real": "Real images"}

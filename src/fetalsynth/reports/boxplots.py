@@ -13,7 +13,7 @@ from fetalsynth.reports.wording import number
 
 LEAST_FOR_A_BOX = 5
 MOST_POINTS = 60
-_WIDTH, _ROW, _TOP, _FOOT, _RIGHT = 460, 30, 6, 40, 16
+_WIDTH, _ROW, _TOP, _FOOT, _RIGHT = 460, 30, 6, 40, 26
 _LETTER = 6.6
 
 

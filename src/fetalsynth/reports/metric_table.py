@@ -29,7 +29,7 @@ class Shown:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One metric. What was not recorded is None."""
+    """One metric. What was not recorded is None; ``baseline`` is what painted tissues score."""
 
     name: str
     unit: str
@@ -37,6 +37,7 @@ class Row:
     low: Shown | None
     high: Shown | None
     floor: Shown | None
+    baseline: Shown | None
     p: Shown | None
     arrow: str
     direction: str
@@ -68,6 +69,7 @@ def _row(name: str, metric: Metric) -> Row:
         low=_shown(low, group),
         high=_shown(high, group),
         floor=_shown(metric.floor, (metric.floor or 0.0,)),
+        baseline=_shown(_baseline(metric), group),
         p=None
         if metric.p_value is None
         else Shown(text=p_value(metric.p_value), exact=repr(metric.p_value)),
@@ -79,6 +81,11 @@ def _row(name: str, metric: Metric) -> Row:
         meaning=metric.meaning,
         settings=flat(metric.settings),
     )
+
+
+def _baseline(metric: Metric) -> float | None:
+    recorded = metric.settings.get("baseline")
+    return float(recorded) if isinstance(recorded, int | float) else None
 
 
 def _shown(value: float | None, group: tuple[float, ...]) -> Shown | None:
