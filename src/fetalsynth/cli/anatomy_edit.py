@@ -123,7 +123,12 @@ def _edit_all(
         for item in found.items:
             try:
                 rows += _edit_one(
-                    asked, found, item, images.get(item.record.name), writer, progress.advance
+                    asked,
+                    found,
+                    item,
+                    image=images.get(item.record.name),
+                    writer=writer,
+                    advance=progress.advance,
                 )
             except (UserError, ValueError) as error:
                 left_out.append({"volume": item.file, "reason": str(error)})
@@ -140,6 +145,7 @@ def _edit_one(
     asked: Asked,
     found: LabelSet,
     item: LabelItem,
+    *,
     image: Path | None,
     writer: VolumesWriter,
     advance: Callable[[], None],

@@ -31,41 +31,64 @@ class Shown:
     image: NDArray[np.int16] | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class _View:
+    """What is shown of every grade: the ``box`` of voxels, cut at ``places``, ``reach`` mm wide."""
+
+    box: tuple[slice, slice, slice]
+    places: tuple[int, int, int]
+    spacing_mm: NDArray[np.float64]
+    reach_mm: float
+
+    def cell(self, volume: NDArray[Any], axis: int) -> NDArray[np.uint8]:
+        """The slice across ``axis``, painted, at the scale of all cells."""
+        one = tuple(
+            slice(self.places[a], self.places[a] + 1) if a == axis else self.box[a]
+            for a in range(3)
+        )
+        flat = to_slices(volume[one], plane=PLANES[axis])[0]
+        columns, rows = (a for a in range(3) if a != axis)
+        scale = (_CELL - 4) / self.reach_mm
+        size = (
+            max(1, round(flat.shape[1] * self.spacing_mm[columns] * scale)),
+            max(1, round(flat.shape[0] * self.spacing_mm[rows] * scale)),
+        )
+        tissue = volume.dtype == np.uint8
+        way = Image.Resampling.NEAREST if tissue else Image.Resampling.BILINEAR
+        painted = coloured(flat) if tissue else grey(flat)
+        cell = Image.new("RGB", (_CELL, _CELL))
+        corner = ((_CELL - size[0]) // 2, (_CELL - size[1]) // 2)
+        cell.paste(Image.fromarray(painted).resize(size, way), corner)
+        return np.asarray(cell)
+
+
 def write_figure(
     path: Path, *, shown: Sequence[Shown], affine: NDArray[np.float64], title: str
 ) -> None:
     """Write the figure; every cell has the same scale and cuts the head at the same place.
 
-    The planes go through the middle of the left ventricle's largest sagittal slice.
+    The planes go through the left atrium, or through the middle where there is no ventricle.
     """
-    labels = np.maximum.reduce([(grade.labels > 0).astype(np.uint8) for grade in shown])
-    box = _box(labels)
+    box = _box(np.logical_or.reduce([grade.labels > 0 for grade in shown]))
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    places = _places(shown[0].labels, box)
     reach = max((s.stop - s.start) * step for s, step in zip(box, spacing, strict=True))
-    with_images = any(grade.image is not None for grade in shown)
+    view = _View(
+        box=box,
+        places=_places(shown[0].labels, box),
+        spacing_mm=spacing,
+        reach_mm=float(reach),
+    )
     rows = []
     for axis in range(3):
-        cells = [_cell(coloured, g.labels, axis, box, places, spacing, reach) for g in shown]
-        rows.append(cells)
-        if with_images:
-            rows.append(
-                [
-                    _empty()
-                    if g.image is None
-                    else _cell(grey, g.image, axis, box, places, spacing, reach)
-                    for g in shown
-                ]
-            )
-    write_bytes(_made(path), encode_png(_sheet(rows, [g.title for g in shown], title)))
-
-
-def _made(path: Path) -> Path:
+        rows.append([view.cell(grade.labels, axis) for grade in shown])
+        if any(grade.image is not None for grade in shown):
+            images = [grade.image for grade in shown]
+            rows.append([_empty() if i is None else view.cell(i, axis) for i in images])
     path.parent.mkdir(parents=True, exist_ok=True)
-    return path
+    write_bytes(path, encode_png(_sheet(rows, [grade.title for grade in shown], title)))
 
 
-def _box(mask: NDArray[np.uint8]) -> tuple[slice, slice, slice]:
+def _box(mask: NDArray[np.bool_]) -> tuple[slice, slice, slice]:
     spans = []
     for axis in range(3):
         held = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
@@ -86,30 +109,6 @@ def _places(labels: NDArray[np.uint8], box: tuple[slice, ...]) -> tuple[int, int
     column = np.flatnonzero(fluid[i, back])
     height = column if len(column) else np.argwhere(fluid[i])[:, 1]
     return i, back, int(np.median(height))
-
-
-def _cell(
-    paint: Any,
-    volume: NDArray[Any],
-    axis: int,
-    box: tuple[slice, ...],
-    places: tuple[int, ...],
-    spacing: NDArray[np.float64],
-    reach: float,
-) -> NDArray[np.uint8]:
-    one = [slice(places[a], places[a] + 1) if a == axis else box[a] for a in range(3)]
-    flat = to_slices(volume[tuple(one)], plane=PLANES[axis])[0]
-    columns, rows = (a for a in range(3) if a != axis)
-    scale = (_CELL - 4) / reach
-    size = (
-        max(1, round(flat.shape[1] * spacing[columns] * scale)),
-        max(1, round(flat.shape[0] * spacing[rows] * scale)),
-    )
-    way = Image.Resampling.NEAREST if volume.dtype == np.uint8 else Image.Resampling.BILINEAR
-    picture = Image.fromarray(paint(flat)).resize(size, way)
-    cell = Image.new("RGB", (_CELL, _CELL))
-    cell.paste(picture, ((_CELL - size[0]) // 2, (_CELL - size[1]) // 2))
-    return np.asarray(cell)
 
 
 def _empty() -> NDArray[np.uint8]:

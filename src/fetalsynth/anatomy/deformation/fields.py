@@ -31,7 +31,7 @@ def exponentiate(
     Raises ValueError for a field that is not finite or too fast for 14 squarings.
     """
     n = _squarings(velocity, spacing_mm) if squarings is None else squarings
-    displacement = velocity / 2**n
+    displacement = velocity / 2.0**n
     for _ in range(n):
         displacement = compose(displacement, displacement, spacing_mm=spacing_mm)
     return displacement

@@ -122,7 +122,7 @@ def _restore(
     """Give a lost part one voxel that touches no other of its label; whether there was one."""
     middle = np.argwhere(part).mean(axis=0).astype(np.float32)
     apart = sum((source[axis] - middle[axis]) ** 2 for axis in range(3))
-    free = ~ndimage.binary_dilation(labels == label, _TOUCHING)
+    free: NDArray[np.bool_] = ~ndimage.binary_dilation(labels == label, _TOUCHING)
     apart = np.where(free, apart, np.inf)
     place = np.unravel_index(int(np.argmin(apart)), part.shape)
     reach = _NEAR + float(part.sum()) ** (1 / 3)

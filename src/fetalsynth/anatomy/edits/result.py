@@ -21,7 +21,7 @@ Labels = NDArray[np.uint8]
 
 @dataclass(frozen=True, kw_only=True)
 class Warp:
-    """A displacement (3, …) in mm on the voxels of a ``box`` of the volume; nothing moves beyond."""
+    """A displacement (3, …) in mm on the voxels of a ``box``; nothing moves beyond."""
 
     box: Box
     displacement: Tensor
@@ -42,7 +42,7 @@ class Warp:
 
 @dataclass(frozen=True, kw_only=True)
 class EditResult:
-    """``labels`` (I, J, K) in the space of the input; ``warp`` is None where voxels were overwritten.
+    """``labels`` (I, J, K) in the input's space; ``warp`` is None where voxels were overwritten.
 
     ``report`` is ready for JSON: parameters, what was reached, Jacobians, parts and volumes.
     """

@@ -47,8 +47,8 @@ def ventriculomegaly(
     """``labels`` (I, J, K) FeTA, RAS+, with lateral ventricles of a target width or volume.
 
     ``atrial_width_mm`` is that of each atrium on ``side``, as ``anatomy.measure`` takes it;
-    ``volume_ml`` that of all that is labelled ventricle on ``side`` (both: together). Exactly one of
-    them. ``head_growth_mm`` is how far outside the head the map comes to rest; 0 keeps the head.
+    ``volume_ml`` that of all that is labelled ventricle on ``side`` (both: together). Give one of
+    the two. ``head_growth_mm`` is how far outside the head the map comes to rest; 0 keeps the head.
     ``report["reached"]`` tells whether the target was met within 0.5 mm or 1 % of the volume.
 
     Raises ValueError where a target is missing or not positive, and where there is no atrium.
@@ -89,7 +89,7 @@ def widths(
     """Left and right atrial width in mm, None where there is no atrium."""
     axes = find_frame(labels, affine) if frame is None else frame
     left, right = atrial_widths(labels, affine, frame=axes)
-    return left and left.length_mm, right and right.length_mm
+    return (left.length_mm if left else None, right.length_mm if right else None)
 
 
 class _Search:

@@ -124,5 +124,5 @@ def _to_volume(
     said |= {"volume_before_ml": before, "volume_target_ml": target}
     result = finish(flow, state, labels, said=said)
     reached = float(volume(result.labels)[0])
-    result.report |= {"volume_ml": reached, "reached": abs(reached - target) <= _CLOSE * target}
+    result.report.update({"volume_ml": reached, "reached": abs(reached - target) <= _CLOSE * target})
     return result
