@@ -194,7 +194,9 @@ def test_frames_of_one_subject_do_not_set_the_threshold() -> None:
     unnamed = duplicates(samples(frames, synthetic))
     assert unnamed.metrics["duplicate-share"].value == 0
     exact = duplicates(samples(np.concatenate([real, real]), synthetic))
-    assert "twins" in exact.unjudged["duplicates"]
+    assert exact.metrics["duplicate-share"].value == pytest.approx(6 / 63)
+    mirrored = duplicates(samples(np.concatenate([real, real[:, ::-1]]), synthetic))
+    assert "twins" in mirrored.unjudged["duplicates"]
     few = duplicates(samples(real[:40], synthetic))
     assert "at least 50 subjects, there are 40" in few.unjudged["duplicates"]
 
