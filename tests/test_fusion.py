@@ -21,6 +21,7 @@ from fetalsynth.synthesis.fusion import (
     median,
     outliers,
     parse_rule,
+    through_plane,
 )
 
 SHAPE = (17, 19, 23)
@@ -180,6 +181,21 @@ def test_in_plane_fusion_measures_frequencies_in_millimetres() -> None:
         found = in_plane(volumes, spacing_mm=spacing)[:, 40:56]
         share = float((found * wide[:, 40:56]).sum() / (wide[:, 40:56] ** 2).sum())
         assert share == pytest.approx(weight, abs=0.03)
+
+
+@pytest.mark.parametrize(("axis", "share"), [(0, 1 / 2), (1, 1 / 4), (2, 1 / 4)])
+def test_through_plane_fusion_trusts_a_network_twice_as_much_along_its_normal(
+    axis: int, share: float
+) -> None:
+    """A wave packet that only the sagittal network reports, along each of the three axes."""
+    steps = np.arange(64) - 32
+    bell = np.exp(-((steps / 10.0) ** 2))
+    along = [bell, bell, bell]
+    along[axis] = bell * np.cos(2 * np.pi * steps / 5)
+    packet = np.einsum("i,j,k->ijk", *along).astype(np.float32)
+    fused = through_plane(np.stack([packet, 0 * packet, 0 * packet]), spacing_mm=ISOTROPIC)
+    found = float((fused * packet).sum() / (packet * packet).sum())
+    assert found == pytest.approx(share, abs=0.01)
 
 
 def test_in_plane_fusion_does_not_wrap_around(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,16 +72,35 @@ def outliers(
     return _by_slab(volumes, rule)
 
 
+def through_plane(volumes: Volume, *, spacing_mm: Spacing) -> Volume:
+    """Every spatial frequency rather from the networks whose slices lie across it.
+
+    Directional weights (see :func:`_directional`) with b = 1: twice as much for a network along its
+    normal as within its plane. What varies from slice to slice comes from the labels alone; within
+    a slice a network smooths and invents in one piece. It came nearer to held-out volumes within
+    the brain than the mean did, where the networks' slices hang together well.
+    """
+    return _directional(volumes, spacing_mm=spacing_mm, b=1.0)
+
+
 def in_plane(volumes: Volume, *, spacing_mm: Spacing) -> Volume:
     """Every spatial frequency from the networks that saw it in their plane; (3, I, J, K) → volume.
 
-    A network that sees slices of normal n cannot know what varies along n: its slices jitter. The
-    weight of network o at frequency k (mm⁻¹) is therefore w_o = (1 − (k·n_o)²/|k|²)/2, the squared
-    sine of the angle between k and its normal; the three add up to 1. At k = 0 they are equal.
-    With the deviations d from the mean, which add up to 0, the result is
-    mean + F⁻¹[((k₃² − k₁²)·F d₁ + (k₃² − k₂²)·F d₂) / 2|k|²]: two transforms suffice, and padding
-    with 0 invents no edge. No voxel leaves the range of its three values by more than the width of
-    that range, so that where the three agree, as on black, they stay as they are to the last bit.
+    Directional weights with b = −1: nothing from a network along its normal, which takes the
+    jitter of its slices away. For networks whose slices jitter strongly.
+    """
+    return _directional(volumes, spacing_mm=spacing_mm, b=-1.0)
+
+
+def _directional(volumes: Volume, *, spacing_mm: Spacing, b: float) -> Volume:
+    """The weight of network o with slices of normal n_o at frequency k (mm⁻¹) depends on its angle.
+
+    w_o = (1 + b·(k·n_o)²/|k|²) / (3 + b), which add up to 1; at k = 0 they are equal. With the
+    deviations d from the mean, which add up to 0, the result is
+    mean + b/(3 + b) · F⁻¹[((k₁² − k₃²)·F d₁ + (k₂² − k₃²)·F d₂) / |k|²]: two transforms suffice, and
+    padding with 0 invents no edge. No voxel leaves the range of its three values by more than the
+    width of that range, so that where the three agree, as on black, they stay as they are to the
+    last bit.
     """
     import scipy.fft
 
@@ -97,10 +116,11 @@ def in_plane(volumes: Volume, *, spacing_mm: Spacing) -> Volume:
     spectrum = np.zeros(total.shape, np.complex64)
     for axis in (0, 1):
         deviation = scipy.fft.rfftn(volumes[axis] - centre, s=padded)
-        deviation *= squares[2] - squares[axis]
+        deviation *= squares[axis] - squares[2]
         spectrum += deviation
         del deviation
-    spectrum /= 2 * total
+    spectrum *= np.float32(b / (3 + b))
+    spectrum /= total
     correction = scipy.fft.irfftn(spectrum, s=padded, overwrite_x=True)
     centre += correction[: shape[0], : shape[1], : shape[2]]
     low, high = volumes.min(axis=0), volumes.max(axis=0)
@@ -141,6 +161,7 @@ FUSIONS: dict[str, Callable[..., Volume]] = {
     "average-2": average_2,
     "outliers": outliers,
     "median": median,
+    "through-plane": through_plane,
     "in-plane": in_plane,
     "sagittal": _one("sagittal"),
     "coronal": _one("coronal"),
