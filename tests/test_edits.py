@@ -6,7 +6,6 @@ from functools import cache
 
 import numpy as np
 import pytest
-from toy_brain import ToyBrain
 
 from fetalsynth.anatomy.deformation import jacobian
 from fetalsynth.anatomy.edits.components import component_counts, keep_components
@@ -26,8 +25,9 @@ from fetalsynth.anatomy.labels import (
     WHITE_MATTER,
 )
 from fetalsynth.anatomy.measure import measure
+from toy_brain import ToyBrain
 
-SPACING = (1.6, 1.6, 1.6)
+SPACING = (2.0, 2.0, 2.0)
 VOXEL_ML = float(np.prod(SPACING)) / 1000
 
 
@@ -61,12 +61,14 @@ def test_nothing_folds_and_every_part_of_every_tissue_stays() -> None:
     assert result.report["tissues_lost"] == []
 
 
-def test_ventricles_grow_at_the_expense_of_white_matter_and_the_posterior_fossa_stays() -> None:
+def test_ventricles_grow_at_the_expense_of_fluid_outside_and_the_posterior_fossa_stays() -> None:
     labels, _ = _head()
     after = _wide().labels
     # a tube that gets wider by 14/9 at one place holds more, and tissue makes room for it
     assert (after == VENTRICLES).sum() > 1.6 * (labels == VENTRICLES).sum()
-    assert (after == WHITE_MATTER).sum() < (labels == WHITE_MATTER).sum()
+    gained = (after == VENTRICLES).sum() - (labels == VENTRICLES).sum()
+    assert (after > 0).sum() - (labels > 0).sum() < gained
+    assert (after == EXTERNAL_CSF).sum() < (labels == EXTERNAL_CSF).sum()
     for label in (CEREBELLUM, BRAINSTEM, DEEP_GREY_MATTER):
         same = (after == label) & (labels == label)
         assert 2 * same.sum() / ((after == label).sum() + (labels == label).sum()) > 0.9
@@ -91,7 +93,7 @@ def test_the_image_moves_with_its_labels() -> None:
     core = result.labels == VENTRICLES
     assert np.median(np.abs(moved - want)) < 1
     assert np.corrcoef(moved.ravel(), want.ravel())[0, 1] > 0.97
-    assert np.median(moved[core]) == 4000
+    assert np.median(moved[core]) == pytest.approx(4000, rel=0.01)
 
 
 def test_one_side_only() -> None:
@@ -102,6 +104,7 @@ def test_one_side_only() -> None:
     assert right == pytest.approx(widths(labels, affine)[1], abs=0.4)
 
 
+@pytest.mark.slow
 def test_narrower_is_possible_too() -> None:
     labels, affine = ToyBrain(left_mm=14, right_mm=12).volume(spacing_mm=SPACING)
     result = ventriculomegaly(labels, affine, atrial_width_mm=10)
@@ -182,7 +185,7 @@ def test_more_external_csf_in_the_same_head() -> None:
 
 def test_a_cut_sheet_is_joined_and_a_lost_part_comes_back() -> None:
     before = np.full((20, 20, 20), WHITE_MATTER, np.uint8)
-    before[10] = GREY_MATTER
+    before[10, 2:18, 2:18] = GREY_MATTER
     before[3, 3, 3] = CEREBELLUM
     after = before.copy()
     after[10, :, 9:11] = WHITE_MATTER  # a gap of two voxels right through the sheet

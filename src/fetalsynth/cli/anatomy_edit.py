@@ -17,7 +17,8 @@ from fetalsynth.errors import UserError
 if TYPE_CHECKING:
     from fetalsynth.anatomy.edits.result import EditResult
     from fetalsynth.artifacts.manifest import Input, Manifest
-    from fetalsynth.artifacts.volumes import VolumesWriter
+    from fetalsynth.artifacts.volumes import VolumeRecord, VolumesWriter
+    from fetalsynth.cli.anatomy_edit_space import Space
     from fetalsynth.synthesis.label_volumes import LabelItem, LabelSet
 
 Edit = Callable[[NDArray[np.uint8], NDArray[np.float64]], "EditResult"]
@@ -26,7 +27,10 @@ TABLE, PICTURES = "edits.tsv", "pictures"
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """One command: ``edits`` by the word that goes into the names of their volumes."""
+    """One command: ``edits`` by the word that goes into the names of their volumes.
+
+    ``moves_images`` is False where the edits have no map to move images by.
+    """
 
     labels: Path
     out: Path
@@ -34,6 +38,7 @@ class Asked:
     labels_table: str | None
     edits: Mapping[str, Edit]
     configuration: Mapping[str, Any]
+    moves_images: bool = True
 
 
 def edit_volumes(asked: Asked) -> int:
@@ -153,6 +158,7 @@ def _edit_one(
     """Every edit of one label map, with its picture."""
     from fetalsynth.anatomy.labels import FETA
     from fetalsynth.artifacts.digest import digest_file
+    from fetalsynth.artifacts.volumes import WHITE
     from fetalsynth.cli.anatomy_edit_figure import Shown, write_figure
     from fetalsynth.cli.anatomy_edit_space import open_space
 
@@ -162,27 +168,33 @@ def _edit_one(
     origin = {"Labels": {"File": item.file, "SHA256": digest_file(item.path)}}
     for word, edit in asked.edits.items():
         before = item.record.description.removesuffix("synth")
-        record = replace(item.record, description=before + word)
+        record = replace(item.record, description=before + word, extra={"edit": word})
+        kept = _kept(writer, record, space, image=space.image is not None and asked.moves_images)
+        if kept is not None:
+            shown.append(Shown(title=word, labels=kept.labels, image=kept.image))
+            rows.append((record.name, kept.report))
+            advance()
+            continue
         result = edit(space.labels, space.affine)
         moved = None
         if space.image is not None and result.warp is not None:
-            moved = np.clip(np.rint(result.warp.image(space.image)), 0, 4095).astype(np.int16)
+            moved = np.rint(result.warp.image(space.image)).clip(0, WHITE).astype(np.int16)
         said = {**origin, "Edit": result.report}
         writer.add(
-            subject=record.subject,
             image=None if moved is None else space.own(moved),
             labels=space.own(result.labels),
             affine=read.affine,
             header=read.header,
             sidecar={**said, **space.grey, "Image": "real, moved with the labels"},
             labels_sidecar=said,
+            subject=record.subject,
             session=record.session,
             reconstruction=record.reconstruction,
             desc=record.description,
             split=record.split,
             gestational_age_weeks=record.gestational_age_weeks,
             pathology=record.pathology,
-            extra={**record.extra, "edit": word},
+            extra=record.extra,
         )
         rows.append((record.name, result.report))
         shown.append(Shown(title=word, labels=result.labels, image=moved))
@@ -190,6 +202,43 @@ def _edit_one(
     path = writer.folder / PICTURES / f"{item.record.name}.png"
     write_figure(path, shown=shown, affine=space.affine, title=item.record.name)
     return rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Kept:
+    labels: NDArray[np.uint8]
+    image: NDArray[np.int16] | None
+    report: dict[str, Any]
+
+
+def _kept(
+    writer: VolumesWriter, record: VolumeRecord, space: Space, *, image: bool
+) -> _Kept | None:
+    """What an interrupted call wrote of one edit, in RAS+ order; None where it is not whole."""
+    from fetalsynth.datasets.volumes.nifti import read_nifti
+
+    there = writer.adopt(
+        subject=record.subject,
+        image=image,
+        session=record.session,
+        reconstruction=record.reconstruction,
+        desc=record.description,
+        split=record.split,
+        gestational_age_weeks=record.gestational_age_weeks,
+        pathology=record.pathology,
+        extra=record.extra,
+    )
+    if not there:
+        return None
+    start = writer.folder / record.folder / record.name
+    said = json.loads(start.with_name(f"{record.name}_dseg.json").read_text())
+    labels = read_nifti(start.with_name(f"{record.name}_dseg.nii.gz")).voxels
+    moved = read_nifti(start.with_name(f"{record.name}_T2w.nii.gz")).voxels if image else None
+    return _Kept(
+        labels=space.ras(labels),
+        image=None if moved is None else space.ras(moved),
+        report=said["Edit"],
+    )
 
 
 def _write_table(folder: Path, rows: Sequence[tuple[str, dict[str, Any]]]) -> None:

@@ -33,6 +33,10 @@ class Space:
     turn: NDArray[np.float64]
     grey: dict[str, Any]
 
+    def ras(self, volume: NDArray[Any]) -> NDArray[Any]:
+        """The order of the file → RAS+."""
+        return np.ascontiguousarray(_orientations.apply_orientation(volume, self.turn))
+
     def own(self, volume: NDArray[Any]) -> NDArray[Any]:
         """RAS+ → the order of the file."""
         back = _orientations.ornt_transform(_orientations.axcodes2ornt("RAS"), self.turn)

@@ -83,6 +83,7 @@ def run(arguments: list[str]) -> int:
             labels_table=wanted.labels_table,
             edits=edits,
             configuration=configuration,
+            moves_images=wanted.method == "diffeomorphic",
         )
     )
 

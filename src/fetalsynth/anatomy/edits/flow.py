@@ -23,7 +23,8 @@ _COARSE_MM = 1.2
 _MARGIN_MM = 10.0  # of background around the labels, for the flow to die out in
 
 Labels = NDArray[np.uint8]
-Velocity = Callable[[Labels, tuple[float, float, float]], NDArray[np.float32]]
+# (labels on the coarse grid, its spacing, mm to push with each control) → (3, …) velocity, mm
+Velocity = Callable[[Labels, tuple[float, float, float], NDArray[np.float64]], NDArray[np.float32]]
 Measure = Callable[[Labels], NDArray[np.float64]]
 
 
@@ -122,19 +123,20 @@ class State:
 
 
 class Flow:
-    """Labels in their box and the controls that move them, each with a velocity of its own."""
+    """Labels in their box and what moves them: one velocity field with ``controls`` amounts."""
 
     def __init__(
         self,
         labels: Labels,
         *,
         box: Box,
-        velocities: Sequence[Velocity],
+        velocity: Velocity,
+        controls: int = 1,
         measure: Measure,
         device: torch.device | None = None,
     ) -> None:
         self.original, self.box = box.cut(labels), box
-        self.velocities, self.measure = tuple(velocities), measure
+        self.velocity, self.controls, self.measure = velocity, controls, measure
         self.device = device or torch.device("cpu")
 
     def start(self) -> State:
@@ -143,16 +145,13 @@ class Flow:
             displacement=torch.zeros((3, *self.box.coarse), device=self.device),
             labels=self.original,
             values=self.measure(self.original),
-            pushed=np.zeros(len(self.velocities)),
+            pushed=np.zeros(self.controls),
         )
 
     def step(self, state: State, amounts: NDArray[np.float64]) -> State:
         """Push by ``amounts`` (mm per control) from ``state``."""
         coarse, spacing = self.box.thin(state.labels), self.box.coarse_mm
-        total = np.zeros((3, *self.box.coarse), np.float32)
-        for amount, velocity in zip(amounts, self.velocities, strict=True):
-            if amount:
-                total += np.float32(amount) * velocity(coarse, spacing)
+        total = self.velocity(coarse, spacing, amounts)
         # labels are pulled back, so the newest step comes first on the way to the original
         back = exponentiate(-torch.from_numpy(total).to(self.device), spacing_mm=spacing)
         displacement = compose(state.displacement, back, spacing_mm=spacing)

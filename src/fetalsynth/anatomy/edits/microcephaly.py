@@ -38,7 +38,7 @@ def microcephaly(
         raise ValueError(
             f"a circumference of {hc_mm:g} mm is not between a third and all of {before:.1f} mm"
         )
-    flow = Flow(labels, box=box, velocities=(), measure=lambda _: np.zeros(0), device=device)
+    flow = Flow(labels, box=box, velocity=_still, measure=lambda _: np.zeros(1), device=device)
     start = flow.start()
     centre = np.argwhere(box.thin(inside) > 0).mean(axis=0)
     arm = np.indices(box.coarse, np.float32)
@@ -53,3 +53,9 @@ def microcephaly(
     result.report["hc_mm"] = measure(result.labels, affine).hc_mm
     result.report["reached"] = abs(result.report["hc_mm"] - hc_mm) <= 0.01 * hc_mm
     return result
+
+
+def _still(
+    labels: NDArray[np.uint8], spacing_mm: tuple[float, float, float], amounts: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    return np.zeros((3, *labels.shape), np.float32)

@@ -12,6 +12,8 @@ from scipy import ndimage
 from fetalsynth.anatomy.deformation import smooth
 from fetalsynth.anatomy.edits.pushes import SMOOTHING_MM
 
+_RAMP_MM = 4.0
+
 
 def shrinking(
     region: NDArray[np.bool_],
@@ -24,7 +26,7 @@ def shrinking(
 
     ``centre`` (3,) in voxels. w = D/(d + D), with d the distance from ``region`` (0 inside) and D
     that from what is ``fixed``: the region keeps its shape, what is fixed stays, and what lies
-    between is stretched evenly. Smoothed as a whole.
+    between is stretched evenly. Smoothed as a whole, then ramped to nothing over the last 4 mm.
     """
     outside = ndimage.distance_transform_edt(~region, sampling=spacing_mm)
     room = ndimage.distance_transform_edt(~fixed, sampling=spacing_mm)
@@ -33,4 +35,6 @@ def shrinking(
     for axis, step in enumerate(spacing_mm):
         arm[axis] = (arm[axis] - np.float32(centre[axis])) * np.float32(step)
     velocity = torch.from_numpy(-arm * weight)
-    return np.asarray(smooth(velocity, sigma_mm=SMOOTHING_MM, spacing_mm=spacing_mm).numpy())
+    smoothed = smooth(velocity, sigma_mm=SMOOTHING_MM, spacing_mm=spacing_mm).numpy()
+    # smoothing carries some of it across the border of what is fixed, which a ramp takes back
+    return np.asarray(smoothed * np.clip(room / _RAMP_MM, 0, 1).astype(np.float32))

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from fetalsynth.anatomy.edits.flow import Box, Flow, State, Velocity, box_around, flow_to
+from fetalsynth.anatomy.edits.flow import Box, Flow, State, box_around, flow_to
 from fetalsynth.anatomy.edits.pushes import push
 from fetalsynth.anatomy.edits.result import EditResult, finish
 from fetalsynth.anatomy.labels import BRAINSTEM, CEREBELLUM, DEEP_GREY_MATTER, VENTRICLES
@@ -112,11 +112,12 @@ class _Search:
         self.sides = [k for k, name in enumerate(("left", "right")) if side in ("both", name)]
         self.share = right_share(inside.shape, self.affine, frame=self.frame)
         midline = distance_to_midline(inside.shape, self.affine, frame=self.frame)
-        halves = [self.box.thin(midline) < 0, self.box.thin(midline) > 0]
+        self.midline = self.box.thin(midline)
         self.flow = Flow(
             labels,
             box=self.box,
-            velocities=[self._velocity(halves[k]) for k in self.sides],
+            velocity=self._velocity,
+            controls=len(self.sides),
             measure=self._widths,
             device=device,
         )
@@ -146,14 +147,19 @@ class _Search:
             aim = aim - missed
         return state, wanted
 
-    def _velocity(self, half: NDArray[np.bool_]) -> Velocity:
-        def velocity(labels: Labels, spacing_mm: tuple[float, float, float]) -> NDArray[np.float32]:
-            beyond = ndimage.distance_transform_edt(labels == 0, sampling=spacing_mm)
-            still = np.isin(labels, (CEREBELLUM, BRAINSTEM, DEEP_GREY_MATTER))
-            fixed = (beyond > self.growth) | still | ~half
-            return push((labels == VENTRICLES) & half, fixed, spacing_mm=spacing_mm)
-
-        return velocity
+    def _velocity(
+        self, labels: Labels, spacing_mm: tuple[float, float, float], amounts: NDArray[np.float64]
+    ) -> NDArray[np.float32]:
+        amount = np.zeros(labels.shape, np.float32)
+        for k, pushed in zip(self.sides, amounts, strict=True):
+            amount[(self.midline < 0) if k == 0 else (self.midline > 0)] = pushed
+        beyond = ndimage.distance_transform_edt(labels == 0, sampling=spacing_mm)
+        still = np.isin(labels, (CEREBELLUM, BRAINSTEM, DEEP_GREY_MATTER))
+        # two voxels wide, so that the two halves do not touch
+        plane = np.abs(self.midline) <= max(spacing_mm)
+        fixed = (beyond > self.growth) | still | plane
+        ventricles = (labels == VENTRICLES) & ~plane
+        return push(ventricles, fixed, spacing_mm=spacing_mm, amount_mm=amount)
 
     def _widths(self, labels: Labels) -> NDArray[np.float64]:
         found = widths(labels, self.affine, frame=self.frame)

@@ -69,16 +69,23 @@ def external_csf(
     )
 
 
-def _cerebellum(labels: Labels, spacing_mm: tuple[float, float, float]) -> NDArray[np.float32]:
+def _cerebellum(
+    labels: Labels, spacing_mm: tuple[float, float, float], amounts: NDArray[np.float64]
+) -> NDArray[np.float32]:
     region = labels == CEREBELLUM
     still = ~np.isin(labels, (CEREBELLUM, EXTERNAL_CSF, VENTRICLES))
-    return shrinking(region, still, centre=_anchor(labels, region), spacing_mm=spacing_mm)
+    centre = _anchor(labels, region)
+    drawn = shrinking(region, still, centre=centre, spacing_mm=spacing_mm)
+    return drawn * np.float32(amounts[0])
 
 
-def _brain(labels: Labels, spacing_mm: tuple[float, float, float]) -> NDArray[np.float32]:
+def _brain(
+    labels: Labels, spacing_mm: tuple[float, float, float], amounts: NDArray[np.float64]
+) -> NDArray[np.float32]:
     region = ~np.isin(labels, (BACKGROUND, EXTERNAL_CSF))
     centre = _anchor(labels, region)
-    return shrinking(region, labels == BACKGROUND, centre=centre, spacing_mm=spacing_mm)
+    drawn = shrinking(region, labels == BACKGROUND, centre=centre, spacing_mm=spacing_mm)
+    return drawn * np.float32(amounts[0])
 
 
 def _anchor(labels: Labels, region: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -111,7 +118,7 @@ def _to_volume(
     if before == 0:
         raise ValueError(f"there is no {FETA[label]}")
     box = box_around(labels, spacing_mm=spacing)
-    flow = Flow(labels, box=box, velocities=[velocity], measure=volume, device=device)
+    flow = Flow(labels, box=box, velocity=velocity, measure=volume, device=device)
     target = times * before
     state = flow_to(
         flow,
@@ -124,5 +131,7 @@ def _to_volume(
     said |= {"volume_before_ml": before, "volume_target_ml": target}
     result = finish(flow, state, labels, said=said)
     reached = float(volume(result.labels)[0])
-    result.report.update({"volume_ml": reached, "reached": abs(reached - target) <= _CLOSE * target})
+    result.report.update(
+        {"volume_ml": reached, "reached": abs(reached - target) <= _CLOSE * target}
+    )
     return result
