@@ -29,8 +29,8 @@ class Generate:
     labels: Path | None = None
     """Volumes that `fetalsynth data` made, or any folder of NIfTI label maps."""
     fusion: tuple[str, ...] = ("mean",)
-    """How three planes become one volume: mean, median, average-2, outliers:M, through-plane, in-plane;
-    or sagittal, coronal, axial alone."""
+    """How three planes become one volume: mean, median, average-2, outliers:M, through-plane,
+    in-plane; or sagittal, coronal, axial alone."""
     keep_planes: bool = False
     """Write what each plane's network made too; the same as naming the planes in --fusion."""
     mask_background: bool = True
