@@ -98,9 +98,9 @@ def _directional(volumes: Volume, *, spacing_mm: Spacing, b: float) -> Volume:
     w_o = (1 + b·(k·n_o)²/|k|²) / (3 + b), which add up to 1; at k = 0 they are equal. With the
     deviations d from the mean, which add up to 0, the result is
     mean + b/(3 + b) · F⁻¹[((k₁² − k₃²)·F d₁ + (k₂² − k₃²)·F d₂) / |k|²]: two transforms suffice,
-    and padding with 0 invents no edge. No voxel leaves the range of its three values by more than the
-    width of that range, so that where the three agree, as on black, they stay as they are to the
-    last bit.
+    and padding with 0 invents no edge. No voxel leaves the range of its three values by more than
+    the width of that range, so that where the three agree, as on black, they stay as they are to
+    the last bit.
     """
     import scipy.fft
 
