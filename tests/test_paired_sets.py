@@ -230,6 +230,18 @@ def test_single_planes_beside_the_fused_volumes_are_sets_of_their_own(tmp_path: 
     }
 
 
+def test_a_folder_of_artifacts_is_one_set_each(tmp_path: Path) -> None:
+    real = artifact(tmp_path / "real", VOLUMES[1:3])
+    for name in ("mean", "outliers-0.5"):
+        artifact(tmp_path / "fused" / name, VOLUMES[1:3], desc=("synth",))
+    made, out = str(tmp_path / "fused"), str(tmp_path / "out")
+    command = ["--paired", "--real", str(real), "--synthetic", made, f"x={made}"]
+    assert run([*command, "--profile", "paper-mri", "--out", out]) == 0
+    configuration = read_manifest(tmp_path / "out").configuration
+    assert configuration["sets"] == ["mean", "outliers-0.5", "x-mean", "x-outliers-0.5"]
+    assert "outliers-0.5/SSIM-full" in read_scores(tmp_path / "out").metrics
+
+
 def test_mistakes_are_one_line(
     folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

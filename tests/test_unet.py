@@ -10,7 +10,7 @@ import torch
 
 from fetalsynth.generators.batch import Batch
 from fetalsynth.generators.settings import UNetSettings, parse_settings
-from fetalsynth.generators.unet import Segmenter, segment, soft_dice
+from fetalsynth.generators.unet import Segmenter, rarity, segment, soft_dice
 
 
 def discs(count: int, seed: int) -> Batch:
@@ -57,6 +57,12 @@ def test_soft_dice_in_closed_form() -> None:
     expected = (2 * 4 / (4 + 6) + 2 * 1 / (1 + 2)) / 2
     assert float(soft_dice(p, target)) == pytest.approx(expected, abs=1e-4)
     assert float(soft_dice(p, torch.zeros_like(target))) == 1
+
+
+def test_rare_labels_weigh_by_the_root_of_their_count() -> None:
+    target = torch.tensor([[0] * 100 + [1] * 25 + [3] * 4])
+    weights = rarity(target, 4)
+    assert weights.tolist() == pytest.approx([4 * w / 0.8 for w in (0.1, 0.2, 0, 0.5)])
 
 
 def test_it_learns_discs_and_previews_them() -> None:

@@ -30,7 +30,7 @@ def assess_paired(wanted: Assess) -> None:
 
     for_pairs(wanted.profile)
     splits = _held_out(wanted.real)
-    folders = [_named(path) for path in wanted.synthetic]
+    folders = [one for path in wanted.synthetic for one in _named(path)]
     check_names([name for name, _ in folders])
     sets = open_sets(
         real=wanted.real,
@@ -117,12 +117,21 @@ def headline(scores: Scores, *, of: str = "") -> str:
     return "\n".join(lines)
 
 
-def _named(path: Path) -> tuple[str, Path]:
-    """NAME=DIR, or DIR, whose own name then counts."""
-    name, equals, folder = str(path).partition("=")
-    if equals and not path.exists():
-        return name, Path(folder)
-    return path.resolve().name, path
+def _named(path: Path) -> list[tuple[str, Path]]:
+    """NAME=DIR, or DIR, whose own name then counts.
+
+    A folder of nothing but artifacts, as ``generate`` makes for several fusions, is one set each:
+    by their own names, or NAME-own.
+    """
+    from fetalsynth.artifacts.manifest import is_artifact
+
+    name, equals, text = str(path).partition("=")
+    given = bool(equals) and not path.exists()
+    folder = Path(text) if given else path
+    inside = [] if is_artifact(folder) or not folder.is_dir() else sorted(folder.iterdir())
+    if inside and all(is_artifact(one) for one in inside):
+        return [(f"{name}-{one.name}" if given else one.name, one) for one in inside]
+    return [(name if given else folder.resolve().name, folder)]
 
 
 def _segmenter(
