@@ -225,8 +225,8 @@ def test_any_number_of_channels_and_labels(upsampling: str, channels: int, label
 def test_sizes_that_cannot_be_are_refused() -> None:
     with pytest.raises(ValidationError, match="power of two"):
         small(size=96)
-    with pytest.raises(ValueError, match="halved 7 times"):
-        SPADEGenerator(small(size=64, upsampling="most"))
+    with pytest.raises(ValidationError, match="size of 256 or more, not 64"):
+        small(size=64, upsampling="most")
 
 
 def test_planes_and_latents_count_where_the_settings_say_so() -> None:

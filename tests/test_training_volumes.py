@@ -21,6 +21,7 @@ from fetalsynth.datasets.volumes.loading import VolumeSet
 from fetalsynth.errors import UserError
 from fetalsynth.generators.batch import Batch
 from fetalsynth.training.augmentation import apply, sample_params
+from fetalsynth.training.card import model_card
 from fetalsynth.training.recipe import Augmentation, SliceRecipe, load_recipe, parse_recipe
 from fetalsynth.training.slices import ResidentSlices, load_training_volumes
 
@@ -273,12 +274,25 @@ def test_recipes_of_the_mri_study() -> None:
         ({"one_network": True}, "plane_condition"),
         ({"decay_epochs": 3}, "decay_epochs"),
         ({"generator": {"family": "spade", "wdith": 3}}, "did you mean width"),
+        ({"generator": {"family": "spade", "channels": 3}}, "slices of volumes are grey"),
+        ({"generator": {"family": "spade", "size": 64, "upsampling": "more"}}, "size of 128"),
         ({"generator": {"family": "stylegan"}}, "stylegan"),
     ],
 )
 def test_faulty_recipes_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         tiny(**changes)
+
+
+def test_the_card_says_what_the_paper_leaves_open() -> None:
+    recipe = load_recipe("spade256")
+    facts = {"parameters": {"generator": 1}, "images": 9, "images_seen": 18, "subjects": 2}
+    facts |= {"seconds": 60.0, "device": "CPU", "precision": "float32", "warnings": []}
+    card = model_card(recipe=recipe, facts=facts, source=volumes().source)
+    assert "9 slices of 2 subjects" in card
+    assert "perceptual loss: none" in card
+    assert "normalisation: sync, 1 slices per update" in card
+    assert "sagittal, coronal, axial, one network per plane; voxels: each volume's own" in card
 
 
 def test_a_perceptual_loss_needs_its_weights(

@@ -90,6 +90,12 @@ class SPADESettings(BaseModel):
     def _size_is_a_power_of_two(self) -> Self:
         if self.size & (self.size - 1):
             raise ValueError(f"size must be a power of two from 64 to 1024, not {self.size}")
+        halvings = {"normal": 5, "more": 6, "most": 7}[self.upsampling]
+        if self.size >> halvings < 2:
+            raise ValueError(
+                f'upsampling "{self.upsampling}" halves {halvings} times, which takes a size of '
+                f"{2 << halvings} or more, not {self.size}"
+            )
         return self
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from fetalsynth.artifacts.manifest import NOT_FOR_CLINICAL_USE, Input
-from fetalsynth.training.recipe import Run
+from fetalsynth.generators.settings import SPADESettings
+from fetalsynth.training.recipe import Run, SliceRecipe
 
 
 def model_card(*, recipe: Run, facts: dict[str, Any], source: Input) -> str:
     """Markdown text for the model's folder; ``facts`` are those of the finished run."""
     counts = ", ".join(f"{name} {n:,}" for name, n in facts["parameters"].items())
+    kind = "slices" if isinstance(recipe, SliceRecipe) else "images"
     lines = [
         f"# {recipe.name}",
         "",
@@ -20,10 +22,11 @@ def model_card(*, recipe: Run, facts: dict[str, Any], source: Input) -> str:
         "",
         "## Training",
         "",
-        f"- {facts['images']} images of {facts['subjects']} subjects, {recipe.generator.size} × "
-        f"{recipe.generator.size} pixels, {recipe.epochs} epochs, {facts['images_seen']:,} images "
+        f"- {facts['images']} {kind} of {facts['subjects']} subjects, {recipe.generator.size} × "
+        f"{recipe.generator.size} pixels, {recipe.epochs} epochs, {facts['images_seen']:,} {kind} "
         f"seen in {facts['seconds'] / 60:.1f} minutes on {facts['device']} ({facts['precision']})",
         f"- parameters: {counts}",
+        *_of_slices(recipe),
         f"- data: {source.path} (SHA-256 {source.digest[:16]}…)",
         *_warnings(facts),
         "",
@@ -44,6 +47,23 @@ def model_card(*, recipe: Run, facts: dict[str, Any], source: Input) -> str:
 
 def _warnings(facts: dict[str, Any]) -> list[str]:
     return [f"- warning at image {w['images_seen']:,}: {w['warning']}" for w in facts["warnings"]]
+
+
+def _of_slices(recipe: Run) -> list[str]:
+    """What a reader of synthetic volumes has to know of the networks behind them."""
+    if not isinstance(recipe, SliceRecipe):
+        return []
+    planes = ", ".join(recipe.planes)
+    networks = "one network for all planes" if recipe.one_network else "one network per plane"
+    spacing = "each volume's own" if recipe.spacing_mm is None else f"{recipe.spacing_mm:g} mm"
+    lines = [f"- planes: {planes}, {networks}; voxels: {spacing}"]
+    settings = recipe.generator
+    if isinstance(settings, SPADESettings):
+        lines.append(f"- perceptual loss: {settings.perceptual}")
+        lines.append(
+            f"- normalisation: {settings.normalisation}, {recipe.batch_size} slices per update"
+        )
+    return lines
 
 
 def _licences(source: Input) -> list[str]:

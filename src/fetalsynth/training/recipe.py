@@ -128,6 +128,8 @@ class SliceRecipe(Run):
             raise ValueError("planes lists one twice")
         if self.one_network != self.generator.plane_condition:
             raise ValueError("one_network and generator.plane_condition go together: set both")
+        if self.generator.channels != 1:
+            raise ValueError("generator.channels is 1 here: the slices of volumes are grey")
         return self
 
     def networks(self) -> dict[str, tuple[Plane, ...]]:
@@ -191,7 +193,7 @@ def _sentence(item: Any) -> str:
         known = [field for model in models for field in model.model_fields]
         close = get_close_matches(setting.split(".")[-1], known, n=1)
         return f"{setting} is no setting" + (f" (did you mean {close[0]}?)" if close else "")
-    return f"{setting}: {item['msg']}"
+    return f"{setting}: {item['msg'].removeprefix('Value error, ')}"
 
 
 def _read_yaml(path: Path) -> Any:

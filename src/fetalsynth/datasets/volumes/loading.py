@@ -103,7 +103,8 @@ def _asked(
     reconstructions: Collection[str] | None,
     every: list[VolumeRecord],
 ) -> str:
-    wanted = [f"split {' or '.join(splits)}"] if splits is not None else []
+    named = [split or "(none)" for split in splits or ()]
+    wanted = [f"split {' or '.join(named)}"] if named else []
     if reconstructions is not None:
         there = ", ".join(sorted({row.reconstruction or "(none)" for row in every}))
         wanted.append(f"reconstruction {' or '.join(reconstructions)} (there are: {there})")
