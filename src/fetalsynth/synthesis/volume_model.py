@@ -55,9 +55,12 @@ class VolumeModel:
     label_count: int
     device: torch.device
 
-    def latents(self, *, seed: int, name: str) -> Tensor:
-        """The random numbers (1, latents) of the volume ``name``; none without an encoder."""
-        family = next(iter(self.networks.values())).family
+    def latents(self, *, plane: Plane, seed: int, name: str) -> Tensor:
+        """The random numbers (1, latents) of the volume ``name``; none without an encoder.
+
+        Networks of other planes have the same, as far as they want as many.
+        """
+        family = self.networks[plane].family
         return family.latents(1, torch_rng(seed=seed, stream=f"volume {name}"))
 
     def synthesise(

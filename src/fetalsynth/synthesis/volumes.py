@@ -183,9 +183,11 @@ def synthesise(
         shape=labels.shape, affine=read.affine, labels=labels, grid=model.grid, where=where
     )
     cube = conform_labels(labels, placement, size=size)
-    latents = model.latents(seed=seed, name=name)
     planes = [p for p in PLANES if any(p in rule.planes for rule in rules)]
-    made = {p: model.synthesise(cube, plane=p, latents=latents) for p in planes}
+    made = {
+        p: model.synthesise(cube, plane=p, latents=model.latents(plane=p, seed=seed, name=name))
+        for p in planes
+    }
     far = ~near_tissue(labels, spacing_mm=spacing_of(read.affine)) if mask_background else None
     sagittal, coronal, axial = (float(step) for step in spacing_of(placement.affine))
     found = {}
