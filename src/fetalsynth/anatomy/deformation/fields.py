@@ -142,4 +142,5 @@ def _determinant(rows: Sequence[Tensor]) -> Tensor:
     """det(I + G) with G's rows ∂u/∂x, ∂u/∂y, ∂u/∂z, each (3, …)."""
     (a, b, c), (d, e, f), (g, h, i) = rows
     a, e, i = a + 1, e + 1, i + 1
-    return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
+    determinant: Tensor = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
+    return determinant

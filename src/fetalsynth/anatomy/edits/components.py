@@ -82,7 +82,7 @@ def _origins(
 ) -> NDArray[np.int64]:
     """(found + 1,) from which part each piece comes, 0 where none."""
     held = np.nonzero(pieces)
-    there = np.rint(source[(slice(None), *held)]).astype(np.int64)
+    there = np.rint(np.stack([along[held] for along in source])).astype(np.int64)
     for axis, length in enumerate(parts.shape):
         np.clip(there[axis], 0, length - 1, out=there[axis])
     from_part = parts[tuple(there)]
