@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from fetalsynth.anatomy import labels as tissue
 
-ATRIUM = ((14.0, -13.0, 9.0), (19.0, -30.0, -8.0))
+ATRIUM = ((12.0, -12.0, 12.0), (16.0, -25.0, 0.0))
 DEEP_RADII = (8.0, 14.0, 9.0)
 
 
