@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fetalsynth.assessment.paired.consistency import Segmenter
     from fetalsynth.assessment.paired.pair_set import PairedSet
     from fetalsynth.cli.assess import Assess
+    from fetalsynth.synthesis.segmentation import SegmentationModel
 
 Splits = tuple[str, ...] | None
 
@@ -29,6 +30,7 @@ def assess_paired(wanted: Assess) -> None:
     from fetalsynth.assessment.profiles import for_pairs
 
     for_pairs(wanted.profile)
+    network = _network(wanted)
     splits = _held_out(wanted.real)
     folders = [one for path in wanted.synthetic for one in _named(path)]
     check_names([name for name, _ in folders])
@@ -40,7 +42,8 @@ def assess_paired(wanted: Assess) -> None:
         scaling=wanted.scaling,
         reconstruction=wanted.reconstruction,
     )
-    segmenter, judge = _segmenter(wanted, sets)
+    segmenter = None if network is None else _segmenter(wanted, network, sets)
+    judge = () if network is None else (network.source,)
     manifest = _manifest(wanted, sets, splits, judge)
     if is_done(wanted.out, manifest):
         print(f"already done: {wanted.out} (read {wanted.out / 'report.html'})")
@@ -134,20 +137,26 @@ def _named(path: Path) -> list[tuple[str, Path]]:
     return [(name if given else folder.resolve().name, folder)]
 
 
-def _segmenter(
-    wanted: Assess, sets: Mapping[str, PairedSet]
-) -> tuple[Segmenter | None, tuple[Input, ...]]:
-    """The network as a function of arrays, with what is known of the volumes it has seen."""
+def _network(wanted: Assess) -> SegmentationModel | None:
     if wanted.segmenter is None:
-        return None, ()
-    from fetalsynth.assessment.paired.consistency import Segmenter
+        return None
     from fetalsynth.cli.computing import choose_device, set_threads
-    from fetalsynth.synthesis.segmentation import load_segmenter, segment_volume
+    from fetalsynth.synthesis.segmentation import load_segmenter
+
+    model = load_segmenter(wanted.segmenter, device=choose_device("auto"))
+    set_threads()
+    return model
+
+
+def _segmenter(
+    wanted: Assess, model: SegmentationModel, sets: Mapping[str, PairedSet]
+) -> Segmenter:
+    """The network as a function of arrays, with what is known of the volumes it has seen."""
+    from fetalsynth.assessment.paired.consistency import Segmenter
+    from fetalsynth.synthesis.segmentation import segment_volume
 
     if any(len(pairs.least_size) < 3 for pairs in sets.values()):
         raise UserError(f"--segmenter {wanted.segmenter}: is for NIfTI volumes; leave it out")
-    model = load_segmenter(wanted.segmenter, device=choose_device("auto"))
-    set_threads()
 
     def segment(image: Any, affine: Any, labels: Any) -> Any:
         return segment_volume(
@@ -159,7 +168,7 @@ def _segmenter(
         "digest": model.source.digest,
         "note": _what_it_saw(model.source, list(sets.values())),
     }
-    return Segmenter(segment=segment, about=about), (model.source,)
+    return Segmenter(segment=segment, about=about)
 
 
 def _what_it_saw(segmenter: Input, sets: Sequence[PairedSet]) -> str:
