@@ -9,7 +9,7 @@ the limits of these two checks allow for.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -216,7 +216,7 @@ def _growth(labels: NDArray[np.uint8], affine: Affine, weeks: float | None) -> I
     voxel_ml = abs(float(np.linalg.det(affine[:3, :3]))) / 1000
     count = np.bincount(labels.ravel(), minlength=len(FETA))
     for name, (tissues, at_28_ml, power) in GROWTH.items():
-        low, high = _growth_limits(GROWTH_LIMITS, name)
+        low, high = GROWTH_LIMITS.get(name, USUAL_GROWTH_LIMITS)
         value = None
         if weeks is not None and math.isfinite(weeks):
             expected = at_28_ml * (weeks / 28) ** power
@@ -228,10 +228,6 @@ def _growth(labels: NDArray[np.uint8], affine: Affine, weeks: float | None) -> I
             high=high,
             meaning="times the volume that the atlas has at this age",
         )
-
-
-def _growth_limits(limits: Mapping[str, tuple[float, float]], name: str) -> tuple[float, float]:
-    return limits.get(name, USUAL_GROWTH_LIMITS)
 
 
 def _slices(labels: NDArray[np.uint8], affine: Affine) -> Iterator[Check]:
