@@ -52,35 +52,12 @@ def volume_pairs(
         )
     chosen = select(real=real, synthetic=synthetic, reconstruction=reconstruction)
     ours, theirs = chosen.real, chosen.synthetic
-    items = ours.items()
     where = f"{real.folder} and {synthetic.folder}"
-    matched = partners(items, theirs.items(), where=where)
+    matched = partners(ours.items(), theirs.items(), where=where)
     declared = _declared(real), _declared(synthetic)
 
     def load(number: int) -> ImagePair:
-        first, second = matched[number]
-        reference = read_volume(ours.images[first])
-        other = read_volume(theirs.images[second], like=reference)
-        item = items[first]
-        _refuse_flat(reference)
-        name = key(ours.images[first]), key(theirs.images[second])
-        own = _labels(theirs.labels.get(name[1]), reference)
-        pair = ImagePair(
-            subject=item.subject or item.stem,
-            real_file=item.file,
-            synthetic_file=theirs.images[second].relative_to(theirs.folder).as_posix(),
-            real=reference.voxels,
-            synthetic=other.voxels,
-            black=0.0,
-            data_range=1.0,
-            real_bins=(0, 1),
-            synthetic_bins=(0, 1),
-            labels=own if name[0] not in ours.labels else _labels(ours.labels[name[0]], reference),
-            input_labels=own,
-            mask=_mask(ours, name[0], reference),
-            affine=reference.affine,
-        )
-        return _treated(pair, window, scaling, declared)
+        return _treated(_read(ours, theirs, matched[number]), window, scaling, declared)
 
     sizes = [volume_size(path) for path in ours.images]
     least = tuple(min(size[axis] for size in sizes) for axis in range(3))
@@ -94,6 +71,32 @@ def volume_pairs(
         notes=chosen.notes,
         splits=chosen.splits,
         label_names=_label_names(real),
+    )
+
+
+def _read(ours: VolumeFiles, theirs: VolumeFiles, numbers: tuple[int, int]) -> ImagePair:
+    """A pair as it is stored, on the grid of its real volume."""
+    first, second = numbers
+    reference = read_volume(ours.images[first])
+    other = read_volume(theirs.images[second], like=reference)
+    item = ours.items()[first]
+    _refuse_flat(reference)
+    name = key(ours.images[first]), key(theirs.images[second])
+    own = _labels(theirs.labels.get(name[1]), reference)
+    return ImagePair(
+        subject=item.subject or item.stem,
+        real_file=item.file,
+        synthetic_file=theirs.images[second].relative_to(theirs.folder).as_posix(),
+        real=reference.voxels,
+        synthetic=other.voxels,
+        black=0.0,
+        data_range=1.0,
+        real_bins=(0, 1),
+        synthetic_bins=(0, 1),
+        labels=own if name[0] not in ours.labels else _labels(ours.labels[name[0]], reference),
+        input_labels=own,
+        mask=_mask(ours, name[0], reference),
+        affine=reference.affine,
     )
 
 
