@@ -34,7 +34,7 @@ def frechet_distance(*, first: NDArray[np.floating], second: NDArray[np.floating
     Goes through the N × M products when the smaller set has at most D rows, else through the
     covariances. Raises ValueError for unfit shapes or features that are not finite.
     """
-    x, y = first.astype(np.float64), second.astype(np.float64)
+    x, y = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or min(len(x), len(y)) < 2:
         raise ValueError(f"needs (N, D) and (M, D) with N, M ≥ 2, not {x.shape} and {y.shape}")
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
@@ -68,10 +68,11 @@ def from_moments(
 
 def _from_products(x: Matrix, y: Matrix) -> float:
     mean_x, mean_y = x.mean(0), y.mean(0)
-    a = (x - mean_x) / np.sqrt(len(x) - 1)
-    b = (y - mean_y) / np.sqrt(len(y) - 1)
-    cross = np.linalg.svd(a @ b.T, compute_uv=False).sum()
-    total = ((mean_x - mean_y) ** 2).sum() + (a**2).sum() + (b**2).sum() - 2 * cross
+    a, b = x - mean_x, y - mean_y
+    n, m = len(x) - 1, len(y) - 1
+    cross = np.linalg.svd(a @ b.T, compute_uv=False).sum() / np.sqrt(n * m)
+    spread = np.vdot(a, a) / n + np.vdot(b, b) / m
+    total = ((mean_x - mean_y) ** 2).sum() + spread - 2 * cross
     return float(max(total, 0.0))
 
 
