@@ -29,7 +29,7 @@ $(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/bin/python
 	touch $@
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(PIP) --editable ".[dicom,onnx,tracking,test]"
+	$(PIP) --editable ".[dicom,onnx,tracking,reader,postgresql,slurm,test]"
 	touch $@
 
 clean:

@@ -1,0 +1,1 @@
+"""Study statistics: intervals, tests, effect sizes, regressions; pure functions on arrays."""
