@@ -15,6 +15,7 @@ VERBS = {
     "generate": "make images with a trained model, or volumes from label maps",
     "assess": "measure how good synthetic images are, with a report",
     "anatomy": "measure and check label maps of fetal brains, make new ones",
+    "reader": "reader studies: make, audit, serve and analyse them",
     "doctor": "versions, devices, optional parts and how to get them",
 }
 

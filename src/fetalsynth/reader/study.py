@@ -1,0 +1,269 @@
+"""A study folder: what the server may know (``study.json``, ``orders.json``) and its key.
+
+Nothing outside ``key.csv`` says which item is real; the server opens the other files only. The
+stimuli are ``stimuli/<id>.png`` for images and ``stimuli/<id>/<plane>.png`` for volumes.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from fetalsynth.artifacts.files import write_text
+from fetalsynth.errors import UserError, explaining
+
+Mode = Literal["single", "pair"]
+Modality = Literal["images", "volumes"]
+Block = Literal["practice", "main"]
+Truth = Literal["real", "synthetic"]
+Role = Literal["main", "catch", "practice"]
+VerdictKind = Literal["confidence", "binary", "choice"]
+
+STUDY, ORDERS, KEY, STIMULI = "study.json", "orders.json", "key.csv", "stimuli"
+SCHEMA = 1
+PLANES = ("sagittal", "coronal", "axial")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Questions:
+    """What is asked about each item.
+
+    ``verdict`` is "confidence" (1 surely synthetic … ``points`` surely real), "binary" (2 points:
+    1 synthetic, 2 real) or "choice" (which of two is real). ``quality`` is the number of points of
+    the quality scale, 0 where it is not asked, with one label per point.
+    """
+
+    verdict: VerdictKind = "confidence"
+    points: int = 6
+    quality: int = 5
+    quality_labels: tuple[str, ...] = ("very poor", "poor", "fair", "good", "very good")
+    tags: tuple[str, ...] = ("texture", "anatomy", "artefact", "contrast", "borders")
+    tags_optional: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """One stimulus: ``width`` × ``height`` pixels (of one slice, for a volume).
+
+    ``slices`` counts the slices of each plane of a volume, None for an image; all slices of a
+    plane stand row by row in one PNG with :func:`tile_columns` columns.
+    """
+
+    id: str
+    block: Block
+    width: int
+    height: int
+    slices: dict[str, int] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """The rules that every order keeps; see :mod:`fetalsynth.reader.order`.
+
+    ``max_run`` is the longest run of one class; ``repeat_lag`` the least number of places between
+    an item and its repeat, and ``twin_lag`` between a real item and its synthetic twin. ``readers``
+    is how many orders there are.
+    """
+
+    max_run: int = 3
+    repeat_lag: int = 10
+    twin_lag: int = 10
+    repeats_share: float = 0.12
+    catch_share: float = 0.05
+    readers: int = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """Content of ``study.json``: everything but the truth.
+
+    ``practice``, ``main`` and ``presentations`` count what one reader is shown: practice screens,
+    different main screens and all screens with practice and repeats; a screen shows one item, in
+    mode "pair" two. ``items`` stand in the order of their (random) ids.
+    """
+
+    name: str
+    title: str
+    preset: str
+    mode: Mode
+    modality: Modality
+    questions: Questions
+    consent: str
+    allow_back: bool
+    practice: int
+    main: int
+    presentations: int
+    items: tuple[Item, ...]
+    order: Order
+    seed_digest: str
+    notes: tuple[str, ...] = ()
+    schema: int = SCHEMA
+
+    def item(self, id: str) -> Item:
+        """The item of that id; raises KeyError where there is none."""
+        return {item.id: item for item in self.items}[id]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Presentation:
+    """One screen: its item, in mode "pair" also the one to the right; 2 for a repeat."""
+
+    item: str
+    item2: str | None = None
+    presentation: int = 1
+    block: Block = "main"
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyRow:
+    """The truth about one item.
+
+    ``pair`` is the id of the other item of a forced choice, ``twin`` that of the item of the other
+    class that shows the same head; "" where there is none.
+    """
+
+    id: str
+    truth: Truth
+    role: Role
+    set: str
+    stratum: str = ""
+    source_file: str = ""
+    source_sha256: str = ""
+    pair: str = ""
+    gestational_age_weeks: float | None = None
+    subject: str = ""
+    twin: str = ""
+
+
+Orders = tuple[tuple[Presentation, ...], ...]
+
+
+def tile_columns(slices: int) -> int:
+    """Columns of the PNG that holds ``slices`` slices: the least square that takes them."""
+    return math.ceil(math.sqrt(slices))
+
+
+def stimulus_files(item: Item) -> dict[str, str]:
+    """Paths of the item's PNG files relative to the study, by plane ("" for an image)."""
+    if item.slices is None:
+        return {"": f"{STIMULI}/{item.id}.png"}
+    return {plane: f"{STIMULI}/{item.id}/{plane}.png" for plane in item.slices}
+
+
+def write_study(folder: Path, study: Study, *, orders: Orders, key: dict[str, KeyRow]) -> None:
+    """Write ``study.json``, ``orders.json`` and ``key.csv`` (readable by its owner only)."""
+    text = json.dumps(asdict(study), indent=1, ensure_ascii=False, allow_nan=False)
+    write_text(folder / STUDY, text + "\n")
+    rows = [[[p.item, p.item2, p.presentation, p.block] for p in order] for order in orders]
+    write_text(folder / ORDERS, json.dumps({"schema": SCHEMA, "orders": rows}) + "\n")
+    _write_key(folder / KEY, key)
+
+
+def read_study(folder: Path) -> Study:
+    """Read ``folder/study.json``; raises UserError where it is missing or malformed."""
+    path = folder / STUDY
+    raw = _read_json(path)
+    try:
+        items = tuple(Item(**item) for item in raw.pop("items"))
+        asked = raw.pop("questions")
+        for name in ("quality_labels", "tags"):
+            asked[name] = tuple(asked[name])
+        order, notes = Order(**raw.pop("order")), tuple(raw.pop("notes"))
+        study = Study(items=items, questions=Questions(**asked), order=order, notes=notes, **raw)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path}: not a readable study ({error}); make it anew") from error
+    _check_ids(path, study)
+    return study
+
+
+def _check_ids(path: Path, study: Study) -> None:
+    """Ids become file names: anything but lower-case hexadecimal digits is refused."""
+    for item in study.items:
+        if len(item.id) != 32 or set(item.id) - set("0123456789abcdef"):
+            raise UserError(f"{path}: {item.id!r} is not the id of an item; make the study anew")
+
+
+def read_orders(folder: Path) -> Orders:
+    """Read ``folder/orders.json``: one sequence of screens per reader, practice first.
+
+    Raises UserError where it is missing or malformed.
+    """
+    path = folder / ORDERS
+    raw = _read_json(path)
+    try:
+        return tuple(
+            tuple(
+                Presentation(item=item, item2=item2, presentation=presentation, block=block)
+                for item, item2, presentation, block in order
+            )
+            for order in raw["orders"]
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: not readable orders ({error}); make the study anew") from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    with explaining(path):
+        text = path.read_text(encoding="utf-8")
+    try:
+        raw = json.loads(text)
+    except ValueError as error:
+        raise UserError(f"{path}: is no JSON ({error}); restore it") from error
+    if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
+        raise UserError(f"{path}: of another version of fetalsynth; make the study anew")
+    return raw
+
+
+_COLUMNS = tuple(field.name for field in fields(KeyRow))
+
+
+def _write_key(path: Path, key: dict[str, KeyRow]) -> None:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for id in sorted(key):
+        values = [getattr(key[id], name) for name in _COLUMNS]
+        writer.writerow(["" if value is None else value for value in values])
+    with explaining(path):
+        # opened with these permissions, so that nobody else can read it for a moment
+        opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(opened, "w", encoding="utf-8", newline="") as file:
+            file.write(stream.getvalue())
+
+
+def read_key(folder: Path) -> dict[str, KeyRow]:
+    """Read ``folder/key.csv``: the truth by item id.
+
+    Raises UserError with the line where a row is malformed or an id stands twice.
+    """
+    path = folder / KEY
+    key: dict[str, KeyRow] = {}
+    with explaining(path), path.open(newline="", encoding="utf-8") as stream:
+        rows = csv.DictReader(stream)
+        if tuple(rows.fieldnames or ()) != _COLUMNS:
+            raise UserError(f"{path}: its columns are not those of a key; restore it")
+        for row in rows:
+            where = f"{path}, line {rows.line_num}"
+            made = _key_row(row, where)
+            if made.id in key:
+                raise UserError(f"{where}: {made.id} stands twice; restore the key")
+            key[made.id] = made
+    return key
+
+
+def _key_row(row: dict[str, Any], where: str) -> KeyRow:
+    if None in row or None in row.values():
+        raise UserError(f"{where}: has not as many cells as the first line; restore the key")
+    if row["truth"] not in get_args(Truth) or row["role"] not in get_args(Role):
+        raise UserError(f"{where}: truth or role is none of those that there are; restore the key")
+    weeks = row.pop("gestational_age_weeks")
+    try:
+        return KeyRow(**row, gestational_age_weeks=float(weeks) if weeks else None)
+    except ValueError as error:
+        raise UserError(f"{where}: {weeks!r} is no gestational age; restore the key") from error
