@@ -6,7 +6,7 @@ from math import sqrt
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import binom, norm
 from sklearn.metrics import roc_auc_score
 
 from fetalsynth.statistics.detection import (
@@ -56,25 +56,25 @@ def test_detection_of_a_reader_who_calls_all_fake() -> None:
     assert low < 0 < high
 
 
-@pytest.mark.parametrize(("d", "criterion"), [(0.0, 0.0), (1.0, 0.3), (1.5, -0.5), (0.0, 0.8)])
-def test_intervals_of_detection_cover(d, criterion) -> None:
-    """2000 readers of 40 + 40 images: at least nominal, at most 99 %."""
-    rng = np.random.default_rng(5)
-    hit, alarm = norm.cdf(d / 2 - criterion), norm.cdf(-d / 2 - criterion)
-    inside = np.zeros(2)
-    for _ in range(2000):
-        found = detection(
-            hits=int(rng.binomial(40, hit)),
-            signals=40,
-            false_alarms=int(rng.binomial(40, alarm)),
-            noises=40,
-        )
-        about_d = found.d_prime_interval[0] <= d <= found.d_prime_interval[1]
-        inside += np.array(
-            [about_d, found.criterion_interval[0] <= criterion <= found.criterion_interval[1]]
-        )
-    assert (inside >= 0.935 * 2000).all(), inside
-    assert (inside <= 0.99 * 2000).all(), inside
+@pytest.mark.parametrize("n", [20, 40, 100])
+@pytest.mark.parametrize(
+    ("d", "criterion"), [(0.0, 0.0), (0.0, 0.8), (1.0, 0.3), (1.5, -0.5), (2.5, 0.5)]
+)
+def test_intervals_of_detection_cover(d, criterion, n) -> None:
+    """Exact coverage, summed over all counts of hits and false alarms: 95 % nominal."""
+    chance = [
+        binom.pmf(np.arange(n + 1), n, norm.cdf(side * d / 2 - criterion)) for side in (1, -1)
+    ]
+    covered = np.zeros(2)
+    for hits, alarms in np.argwhere(np.outer(*chance) > 1e-7):
+        found = detection(hits=int(hits), signals=n, false_alarms=int(alarms), noises=n)
+        weight = chance[0][hits] * chance[1][alarms]
+        for place, (interval, truth) in enumerate(
+            ((found.d_prime_interval, d), (found.criterion_interval, criterion))
+        ):
+            covered[place] += weight * (interval[0] <= truth <= interval[1])
+    assert (covered > 0.94).all(), covered
+    assert (covered < 0.98).all(), covered
 
 
 def test_area_as_in_scikit_learn_and_by_counting() -> None:

@@ -88,7 +88,7 @@ def detection(
     rates = np.array([(hits + 0.5) / (signals + 1), (false_alarms + 0.5) / (noises + 1)])
     z = ndtri(rates)
     density = np.exp(-(z**2) / 2) / sqrt(2 * pi)
-    variance = float((rates * (1 - rates) / (np.array([signals, noises]) + 1) / density**2).sum())
+    variance = float((rates * (1 - rates) / np.array([signals, noises]) / density**2).sum())
     reach = float(ndtri(0.5 + level / 2)) * sqrt(variance)
     d, c = float(z[0] - z[1]), -float(z.sum()) / 2
     return Detection(
