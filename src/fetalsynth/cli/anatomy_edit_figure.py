@@ -1,8 +1,8 @@
-"""A graded series in all three planes: a column per grade, rows of labels and of images."""
+"""The figure of one label map: a column per grade, rows of labels, real and synthetic images."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,81 +11,143 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from fetalsynth.anatomy.labels import VENTRICLES
+from fetalsynth.anatomy.labels import FETA, VENTRICLES, WHITE_MATTER
 from fetalsynth.anatomy.planes import PLANES, to_slices
 from fetalsynth.artifacts.files import write_bytes
 from fetalsynth.artifacts.images import encode_png
-from fetalsynth.datasets.volumes.pictures import coloured, grey
+from fetalsynth.cli.anatomy_edit_captions import caption, longest
+from fetalsynth.datasets.volumes.pictures import COLOURS, coloured, grey
 
-_CELL = 240
-_TITLE = 24
-_GAP = 3
+_CELL = 232  # pixels of a column
+_GAP, _BLOCK = 3, 12
+_LEFT, _LINE, _MARGIN = 26, 17, 8
+_FINER = 4  # times as fine as its cell is a slice enlarged before it is averaged to it
+_HUNG = (2, 1, 0)  # axial, coronal, sagittal: the order of rows, as axes across
+_ENDS = {"axial": ("L", "R"), "coronal": ("L", "R"), "sagittal": ("P", "A")}
+_TAKEN = {"white matter": (225, 30, 45), "other tissue": (130, 0, 75)}
+_WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
+
+Labels = NDArray[np.uint8]
+Levels = NDArray[np.int16]
+Picture = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """One grade: labels and image (I, J, K) in RAS+ order."""
+    """One column in RAS+ order: ``word`` of the edit ("" the original) and what it made."""
 
-    title: str
-    labels: NDArray[np.uint8]
-    image: NDArray[np.int16] | None
+    word: str
+    labels: Labels
+    image: Levels | None
+    synthetic: Levels | None
+    report: Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
 class _View:
-    """What is shown of every grade: the ``box`` of voxels, cut at ``places``, ``reach`` mm wide."""
+    """What is shown of every grade: the ``box`` of voxels, cut at ``places``, pixels per mm."""
 
     box: tuple[slice, slice, slice]
     places: tuple[int, int, int]
     spacing_mm: NDArray[np.float64]
-    reach_mm: float
+    scale: float
 
-    def cell(self, volume: NDArray[Any], axis: int) -> NDArray[np.uint8]:
-        """The slice across ``axis``, painted, at the scale of all cells."""
+    def size(self, axis: int) -> tuple[int, int]:
+        """(width, height) in pixels of the slice across ``axis``."""
+        wide, high = (
+            max(1, round((self.box[a].stop - self.box[a].start) * self.spacing_mm[a] * self.scale))
+            for a in range(3)
+            if a != axis
+        )
+        return wide, high
+
+    def slice(self, volume: NDArray[Any], axis: int) -> NDArray[Any]:
+        """The (H, W) values across ``axis``, as it is hung."""
         one = tuple(
             slice(self.places[a], self.places[a] + 1) if a == axis else self.box[a]
             for a in range(3)
         )
-        flat = to_slices(volume[one], plane=PLANES[axis])[0]
-        columns, rows = (a for a in range(3) if a != axis)
-        scale = (_CELL - 4) / self.reach_mm
-        size = (
-            max(1, round(flat.shape[1] * self.spacing_mm[columns] * scale)),
-            max(1, round(flat.shape[0] * self.spacing_mm[rows] * scale)),
-        )
-        tissue = volume.dtype == np.uint8
-        way = Image.Resampling.NEAREST if tissue else Image.Resampling.BILINEAR
-        painted = coloured(flat) if tissue else grey(flat)
-        cell = Image.new("RGB", (_CELL, _CELL))
-        corner = ((_CELL - size[0]) // 2, (_CELL - size[1]) // 2)
-        cell.paste(Image.fromarray(painted).resize(size, way), corner)
+        return np.asarray(to_slices(volume[one], plane=PLANES[axis])[0])
+
+    def cell(self, painted: Picture, axis: int, *, smooth: bool) -> Picture:
+        """A painted slice (H, W, 3) in the middle of its cell."""
+        wide, high = self.size(axis)
+        picture = Image.fromarray(np.ascontiguousarray(painted))
+        if smooth:
+            fitted = picture.resize((wide, high), Image.Resampling.BICUBIC)
+        else:  # enlarged without blur, then averaged: straight edges without steps
+            fine = (wide * _FINER, high * _FINER)
+            fitted = picture.resize(fine, Image.Resampling.NEAREST).reduce(_FINER)
+        cell = Image.new("RGB", (_CELL, high), _BLACK)
+        cell.paste(fitted, ((_CELL - wide) // 2, 0))
         return np.asarray(cell)
 
 
 def write_figure(
-    path: Path, *, shown: Sequence[Shown], affine: NDArray[np.float64], title: str
+    path: Path, *, shown: Sequence[Shown], original: Labels, affine: NDArray[np.float64], name: str
 ) -> None:
     """Write the figure; every cell has the same scale and cuts the head at the same place.
 
-    The planes go through the left atrium, or through the middle where there is no ventricle.
+    Planes go through the left atrium of ``original``, or through the middle where there is no
+    ventricle. Where tissue was overwritten instead of moved (``destroyed_ml`` in the report), what
+    is gone is painted red in the labels and, as no map moves it, over the original image.
     """
-    box = _box(np.logical_or.reduce([grade.labels > 0 for grade in shown]))
-    spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    reach = max((s.stop - s.start) * step for s, step in zip(box, spacing, strict=True))
-    view = _View(
-        box=box,
-        places=_places(shown[0].labels, box),
-        spacing_mm=spacing,
-        reach_mm=float(reach),
-    )
-    rows = []
-    for axis in range(3):
-        rows.append([view.cell(grade.labels, axis) for grade in shown])
-        if any(grade.image is not None for grade in shown):
-            images = [grade.image for grade in shown]
-            rows.append([_empty() if i is None else view.cell(i, axis) for i in images])
+    view = _view(shown, original, affine)
+    rows: list[tuple[str, int, list[Picture | None]]] = []
+    for axis in _HUNG:
+        kinds = _kinds(shown, original, view, axis)
+        rows += [(kind, axis, cells) for kind, cells in kinds.items() if any_of(cells)]
+    captions = [caption(one.word, one.report) for one in shown]
+    lost = any("destroyed_ml" in one.report for one in shown)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, encode_png(_sheet(rows, [grade.title for grade in shown], title)))
+    sheet = _sheet(rows, captions, view=view, name=name, lost=lost)
+    write_bytes(path, encode_png(np.asarray(sheet)))
+
+
+def any_of(cells: Sequence[Picture | None]) -> bool:
+    """Whether a row shows anything."""
+    return any(cell is not None for cell in cells)
+
+
+def _kinds(
+    shown: Sequence[Shown], original: Labels, view: _View, axis: int
+) -> dict[str, list[Picture | None]]:
+    """Cells of the rows of one plane, None where there is no image."""
+    kinds: dict[str, list[Picture | None]] = {"labels": [], "real, moved": [], "synthetic": []}
+    for one in shown:
+        flat = view.slice(one.labels, axis)
+        painted, image = coloured(flat), one.image
+        taken = None
+        if "destroyed_ml" in one.report:
+            before = view.slice(original, axis)
+            taken = (flat == VENTRICLES) & (before != VENTRICLES)
+            painted, image = _reddened(painted, before, taken, share=1), shown[0].image
+        kinds["labels"].append(view.cell(painted, axis, smooth=False))
+        for kind, volume in (("real, moved", image), ("synthetic", one.synthetic)):
+            if volume is None:
+                kinds[kind].append(None)
+                continue
+            levels = grey(view.slice(volume, axis))
+            if taken is not None and kind == "real, moved":
+                levels = _reddened(levels, before, taken, share=0.6)
+            kinds[kind].append(view.cell(levels, axis, smooth=True))
+    return kinds
+
+
+def _reddened(painted: Picture, before: Labels, taken: NDArray[np.bool_], *, share: float) -> Any:
+    white, other = (np.array(colour) for colour in _TAKEN.values())
+    red = np.where((before == WHITE_MATTER)[..., None], white, other)
+    mixed = np.rint(painted * (1 - share) + red * share)
+    return np.where(taken[..., None], mixed, painted).astype(np.uint8)
+
+
+def _view(shown: Sequence[Shown], original: Labels, affine: NDArray[np.float64]) -> _View:
+    box = _box(np.logical_or.reduce([one.labels > 0 for one in shown]))
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    reach = max(float((s.stop - s.start) * step) for s, step in zip(box[:2], spacing, strict=False))
+    return _View(
+        box=box, places=_places(original, box), spacing_mm=spacing, scale=(_CELL - 2) / reach
+    )
 
 
 def _box(mask: NDArray[np.bool_]) -> tuple[slice, slice, slice]:
@@ -96,7 +158,7 @@ def _box(mask: NDArray[np.bool_]) -> tuple[slice, slice, slice]:
     return spans[0], spans[1], spans[2]
 
 
-def _places(labels: NDArray[np.uint8], box: tuple[slice, ...]) -> tuple[int, int, int]:
+def _places(labels: Labels, box: tuple[slice, ...]) -> tuple[int, int, int]:
     """Voxel that all three planes go through."""
     fluid = labels == VENTRICLES
     middle = (box[0].start + box[0].stop) // 2
@@ -111,22 +173,89 @@ def _places(labels: NDArray[np.uint8], box: tuple[slice, ...]) -> tuple[int, int
     return i, back, int(np.median(height))
 
 
-def _empty() -> NDArray[np.uint8]:
-    return np.full((_CELL, _CELL, 3), 40, np.uint8)
-
-
 def _sheet(
-    rows: Sequence[Sequence[NDArray[np.uint8]]], titles: Sequence[str], title: str
-) -> NDArray[np.uint8]:
-    width = len(titles) * (_CELL + _GAP) - _GAP
-    height = 2 * _TITLE + len(rows) * (_CELL + _GAP)
-    sheet = Image.new("RGB", (width, height), (24, 24, 24))
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(15)
-    pen.text((6, 4), f"{title}. Not for clinical use.", fill=(255, 255, 255), font=font)
-    for column, text in enumerate(titles):
-        left = column * (_CELL + _GAP)
-        pen.text((left + 6, _TITLE + 3), text, fill=(255, 255, 255), font=font)
-        for row, cells in enumerate(rows):
-            cell = Image.fromarray(cells[column])
-            sheet.paste(cell, (left, 2 * _TITLE + row * (_CELL + _GAP)))
-    return np.asarray(sheet)
+    rows: Sequence[tuple[str, int, list[Picture | None]]],
+    captions: Sequence[Sequence[str]],
+    *,
+    view: _View,
+    name: str,
+    lost: bool,
+) -> Image.Image:
+    width = _LEFT + len(captions) * (_CELL + _GAP) + _MARGIN
+    heights = [view.size(axis)[1] + _GAP for _, axis, _ in rows]
+    top = _MARGIN + 2 * _LINE + longest(captions) * _LINE
+    height = top + sum(heights) + 3 * _BLOCK + 3 * _LINE
+    sheet = Image.new("RGB", (width, height), _WHITE)
+    pen = ImageDraw.Draw(sheet)
+    _text(pen, (_LEFT, _MARGIN), name, size=16)
+    for column, lines in enumerate(captions):
+        left = _LEFT + column * (_CELL + _GAP)
+        for k, line in enumerate(lines):
+            at = (left, _MARGIN + round(1.6 * _LINE) + k * _LINE)
+            _text(pen, at, line, size=15 if k == 0 else 13)
+    below = top
+    for k, (kind, axis, cells) in enumerate(rows):
+        below += _BLOCK if k and rows[k - 1][1] != axis else 0
+        _row(sheet, below, f"{PLANES[axis]}: {kind}", cells, height=heights[k] - _GAP)
+        if kind == "labels":
+            _ends(pen, below + heights[k] - _GAP, PLANES[axis])
+        below += heights[k]
+    _ruler(pen, (_LEFT + 6, top + 8), view.scale)
+    _legend(pen, (_LEFT, below + _BLOCK), lost=lost, text=_text)
+    return sheet
+
+
+def _row(
+    sheet: Image.Image, top: int, title: str, cells: Sequence[Picture | None], *, height: int
+) -> None:
+    side = Image.new("RGB", (height, _LEFT - 4), _WHITE)
+    _text(ImageDraw.Draw(side), (2, 2), title, size=13)
+    sheet.paste(side.rotate(90, expand=True), (0, top))
+    for column, cell in enumerate(cells):
+        left = _LEFT + column * (_CELL + _GAP)
+        if cell is None:
+            pen = ImageDraw.Draw(sheet)
+            pen.rectangle((left, top, left + _CELL - 1, top + height - 1), fill=(235, 235, 235))
+        else:
+            sheet.paste(Image.fromarray(cell), (left, top))
+
+
+def _text(
+    pen: ImageDraw.ImageDraw,
+    at: tuple[int, int],
+    text: str,
+    *,
+    size: int,
+    fill: tuple[int, int, int] = _BLACK,
+) -> None:
+    pen.text(at, text, fill=fill, font=ImageFont.load_default(size))
+
+
+def _ends(pen: ImageDraw.ImageDraw, bottom: int, plane: str) -> None:
+    """Which way the first column's slice runs."""
+    first, last = _ENDS[plane]
+    _text(pen, (_LEFT + 5, bottom - 20), first, size=14, fill=_WHITE)
+    _text(pen, (_LEFT + _CELL - 15, bottom - 20), last, size=14, fill=_WHITE)
+
+
+def _ruler(pen: ImageDraw.ImageDraw, at: tuple[int, int], scale: float) -> None:
+    x, y = at
+    pen.line((x, y, x + round(20 * scale), y), fill=_WHITE, width=3)
+    _text(pen, (x, y + 4), "20 mm", size=12, fill=_WHITE)
+
+
+def _legend(
+    pen: ImageDraw.ImageDraw, at: tuple[int, int], *, lost: bool, text: Callable[..., None]
+) -> None:
+    x, y = at
+    named = list(zip(FETA[1:], COLOURS[1:], strict=True))
+    if lost:
+        named += [(f"overwritten {name}", colour) for name, colour in _TAKEN.items()]
+    for name, colour in named:
+        wide = 26 + round(pen.textlength(name, font=ImageFont.load_default(13)))
+        if x + wide > pen.im.size[0] - _MARGIN:
+            x, y = at[0], y + _LINE
+        pen.rectangle((x, y + 2, x + 12, y + 14), fill=colour, outline=(90, 90, 90))
+        text(pen, (x + 17, y), name, size=13)
+        x += wide + 8
+    text(pen, (at[0], y + round(1.2 * _LINE)), "Not for clinical use.", size=13)

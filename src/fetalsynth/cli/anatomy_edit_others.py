@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -24,9 +24,15 @@ class _Common:
     out: Path
     """New folder for the edited volumes."""
     images: Path | None = None
-    """Folder with the real images of these label maps, to be moved with them."""
+    """Folder (or file) of the real images of these label maps, to be moved with them."""
+    split: Literal["train", "test"] | None = None
+    """Only the label maps of this split."""
+    subjects: tuple[str, ...] = ()
+    """Only these subjects, without sub-."""
     labels_table: str | None = None
     """Scheme of a plain folder's labels: feta, spina-bifida-atlas, dhcp, or a CSV or TSV file."""
+    device: str = "auto"
+    """auto, cpu or cuda."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +64,12 @@ def microcephaly(arguments: list[str]) -> int:
     wanted = tyro.cli(Microcephaly, args=arguments, prog="fetalsynth anatomy microcephaly")
     _each(wanted.hc, option="--hc", low=50, high=500)
     from fetalsynth.anatomy.edits.microcephaly import microcephaly as edit
+    from fetalsynth.cli.computing import choose_device
 
-    edits: dict[str, Edit] = {f"hc{_spelt(hc)}mm": partial(edit, hc_mm=hc) for hc in wanted.hc}
+    device = choose_device(wanted.device)
+    edits: dict[str, Edit] = {
+        f"hc{_spelt(hc)}mm": partial(edit, hc_mm=hc, device=device) for hc in wanted.hc
+    }
     return _run(wanted, edits, name="microcephaly", values=wanted.hc)
 
 
@@ -69,9 +79,11 @@ def cerebellar_hypoplasia(arguments: list[str]) -> int:
     wanted = tyro.cli(CerebellarHypoplasia, args=arguments, prog=program)
     _each(wanted.share, option="--share", low=0.1, high=0.99)
     from fetalsynth.anatomy.edits.volumes import cerebellar_hypoplasia as edit
+    from fetalsynth.cli.computing import choose_device
 
+    device = choose_device(wanted.device)
     edits: dict[str, Edit] = {
-        f"cerebellum{_spelt(100 * share)}percent": partial(edit, share=share)
+        f"cerebellum{_spelt(100 * share)}percent": partial(edit, share=share, device=device)
         for share in wanted.share
     }
     return _run(wanted, edits, name="cerebellar-hypoplasia", values=wanted.share)
@@ -82,9 +94,12 @@ def external_csf(arguments: list[str]) -> int:
     wanted = tyro.cli(ExternalCSF, args=arguments, prog="fetalsynth anatomy external-csf")
     _each(wanted.times, option="--times", low=1.01, high=10)
     from fetalsynth.anatomy.edits.volumes import external_csf as edit
+    from fetalsynth.cli.computing import choose_device
 
+    device = choose_device(wanted.device)
     edits: dict[str, Edit] = {
-        f"csf{_spelt(times)}times": partial(edit, times=times) for times in wanted.times
+        f"csf{_spelt(times)}times": partial(edit, times=times, device=device)
+        for times in wanted.times
     }
     return _run(wanted, edits, name="external-csf", values=wanted.times)
 
@@ -100,6 +115,8 @@ def _run(wanted: _Common, edits: dict[str, Edit], *, name: str, values: tuple[fl
             labels_table=wanted.labels_table,
             edits=edits,
             configuration={"edit": name, "values": list(values)},
+            split=wanted.split,
+            subjects=wanted.subjects,
         )
     )
 

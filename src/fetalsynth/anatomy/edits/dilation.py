@@ -13,7 +13,7 @@ from scipy import ndimage
 from fetalsynth.anatomy.edits.result import EditResult, compared
 from fetalsynth.anatomy.edits.ventriculomegaly import Side, widths
 from fetalsynth.anatomy.labels import BACKGROUND, FETA, VENTRICLES, WHITE_MATTER
-from fetalsynth.anatomy.measure.frame import find_frame
+from fetalsynth.anatomy.measure.frame import Frame, find_frame
 from fetalsynth.anatomy.measure.hemispheres import distance_to_midline
 
 
@@ -35,11 +35,8 @@ def dilation(
     if steps < 1:
         raise ValueError("at least one step of dilation is needed")
     ventricles = labels == VENTRICLES
-    free = labels == WHITE_MATTER if only_white_matter else labels != BACKGROUND
     frame = find_frame(labels, affine)
-    if side != "both":
-        distance = distance_to_midline(labels.shape, affine, frame=frame)
-        free = free & ((distance < 0) if side == "left" else (distance > 0))
+    free = _free(labels, affine, frame=frame, side=side, only_white_matter=only_white_matter)
     grown = ndimage.binary_dilation(ventricles, iterations=steps, mask=free | ventricles)
     after = np.where(grown, np.uint8(VENTRICLES), labels)
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
@@ -60,3 +57,44 @@ def dilation(
         **compared(labels, after, spacing_mm=spacing),
     }
     return EditResult(labels=after, warp=None, report=report)
+
+
+def steps_to_volume(
+    labels: NDArray[np.uint8],
+    affine: NDArray[np.float64],
+    *,
+    volume_ml: float,
+    side: Side = "both",
+    most: int = 40,
+) -> int:
+    """How many steps of dilation bring all that is labelled ventricle nearest to ``volume_ml``.
+
+    0 where the ventricles hold as much already, or where the first step overshoots by more than it
+    lacks; ``most`` at the most.
+    """
+    frame = find_frame(labels, affine)
+    free = _free(labels, affine, frame=frame, side=side, only_white_matter=False)
+    grown = labels == VENTRICLES
+    cross = ndimage.generate_binary_structure(3, 1)
+    wanted = volume_ml * 1000 / float(abs(np.linalg.det(affine[:3, :3])))
+    misses = [abs(wanted - grown.sum())]
+    while len(misses) <= most and grown.sum() < wanted:
+        grown = ndimage.binary_dilation(grown, cross, mask=free | grown)
+        misses.append(abs(wanted - grown.sum()))
+    return int(np.argmin(misses))
+
+
+def _free(
+    labels: NDArray[np.uint8],
+    affine: NDArray[np.float64],
+    *,
+    frame: Frame,
+    side: Side,
+    only_white_matter: bool,
+) -> NDArray[np.bool_]:
+    """What the ventricles may grow over."""
+    free: NDArray[np.bool_] = labels == WHITE_MATTER if only_white_matter else labels != BACKGROUND
+    if side == "both":
+        return free
+    distance = distance_to_midline(labels.shape, affine, frame=frame)
+    return np.asarray(free & ((distance < 0) if side == "left" else (distance > 0)))
