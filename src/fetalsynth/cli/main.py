@@ -14,6 +14,7 @@ VERBS = {
     "train": "train a generator from a recipe",
     "generate": "make images with a trained model, or volumes from label maps",
     "assess": "measure how good synthetic images are, with a report",
+    "study": "a grid of trainings from one recipe, measured, analysed and reported",
     "anatomy": "measure and check label maps of fetal brains, make new ones",
     "reader": "reader studies: make, audit, serve and analyse them",
     "doctor": "versions, devices, optional parts and how to get them",
