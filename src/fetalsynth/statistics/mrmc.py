@@ -101,10 +101,25 @@ def balanced_figures(*, correct: ArrayLike, signal: ArrayLike) -> Figures:
     )
 
 
+def jackknife_figures(statistic: Callable[[NDArray[np.intp]], Floats], *, images: int) -> Figures:
+    """Any figure of readers (J,) with covariances from leaving out one image after the other.
+
+    ``statistic(places)`` computes the figures from the images at these places.
+    """
+    every = np.arange(images)
+    left = np.array([statistic(np.delete(every, place)) for place in every])
+    centred = left - left.mean(axis=0)
+    return Figures(
+        values=np.asarray(statistic(every), np.float64),
+        covariance=(images - 1) / images * centred.T @ centred,
+    )
+
+
 def reader_mean(
     figures: Figures,
     *,
     chance: float = 0.5,
+    bounds: Interval = (0.0, 1.0),
     random_readers: bool | None = None,
     level: float = 0.95,
 ) -> ReaderMean:
@@ -126,7 +141,7 @@ def reader_mean(
         value=mean,
         se=se,
         df=df,
-        interval=(max(0.0, low), min(1.0, high)),
+        interval=(max(bounds[0], low), min(bounds[1], high)),
         p_value=t_p_value(mean - chance, se, df),
         random_readers=bool(random),
         readers=n,
