@@ -91,7 +91,7 @@ class _Volumes:
 
     @property
     def slices(self) -> dict[str, int] | None:
-        return {plane: self.plan.size for plane in PLANES}
+        return dict.fromkeys(map(str, PLANES), self.plan.size)
 
     @property
     def said(self) -> tuple[str, ...]:
