@@ -16,6 +16,7 @@ COMMANDS = {  # command: (module, what it does)
     "ventriculomegaly": ("anatomy_edit_ventriculomegaly", "ventricles pushed to a target width"),
     "microcephaly": ("anatomy_edit_microcephaly", "heads scaled to a target circumference"),
     "cerebellar-hypoplasia": ("anatomy_edit_cerebellum", "a smaller cerebellum, fluid around"),
+    "ellipses": ("anatomy_ellipses", "head ellipses and ages to make ultrasound images for"),
     "external-csf": ("anatomy_edit_csf", "more fluid around the brain in the same head"),
 }
 
