@@ -1,0 +1,1 @@
+"""What readers answered: tables, an append-only log, and the only code that writes them."""
