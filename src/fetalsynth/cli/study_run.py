@@ -80,7 +80,7 @@ def study_run(wanted: StudyRun) -> int:
     if wanted.dry_run:
         from fetalsynth.cli.study_forecast import print_forecast
 
-        print_forecast(plan, data=data, wanted=wanted)
+        print_forecast(study, plan, data=data, wanted=wanted)
         return 0
     manifest = _manifest(study, data, means)
     if is_done(wanted.out, manifest):
