@@ -5,8 +5,8 @@ They need the truth (no long run of one class, twins far apart), which the serve
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -53,22 +53,24 @@ def make_orders(
 def _one_order(
     key: Mapping[str, KeyRow], *, rules: Order, repeats: int, pairs: bool, rng: np.random.Generator
 ) -> tuple[Presentation, ...]:
-    practice = _screens(key, block="practice", pairs=pairs, repeated=(), rng=rng)
-    begin = _placed(practice, rules=rules, rng=rng)
-    for _ in range(_TRIES):
+    def practice() -> list[_Screen]:
+        return _screens(key, block="practice", pairs=pairs, repeated=(), rng=rng)
+
+    def main() -> list[_Screen]:
         twice = _choose_repeats(key, repeats=repeats, pairs=pairs, rng=rng)
-        screens = _screens(key, block="main", pairs=pairs, repeated=twice, rng=rng)
-        main = _try_once(screens, rules=rules, rng=rng)
-        if main is not None:
-            return (*begin, *main)
-    raise _infeasible(rules)
+        return _screens(key, block="main", pairs=pairs, repeated=twice, rng=rng)
+
+    # practice is too short to keep twins apart, and is not analysed
+    begin = _placed(practice, rules=replace(rules, twin_lag=1), rng=rng)
+    return (*begin, *_placed(main, rules=rules, rng=rng))
 
 
 def _placed(
-    screens: list[_Screen], *, rules: Order, rng: np.random.Generator
+    draw: Callable[[], list[_Screen]], *, rules: Order, rng: np.random.Generator
 ) -> tuple[Presentation, ...]:
+    """Draw screens (with sides and repeats) and places for them until the rules are kept."""
     for _ in range(_TRIES):
-        placed = _try_once(screens, rules=rules, rng=rng)
+        placed = _try_once(draw(), rules=rules, rng=rng)
         if placed is not None:
             return placed
     raise _infeasible(rules)
