@@ -1,0 +1,99 @@
+"""What differs between the cells of an arm, by ranks: between trainings and within them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fetalsynth.statistics import blocks, ranks
+from fetalsynth.studies.analysis_entry import Entry, effect, spoken
+from fetalsynth.studies.analysis_factors import factors_of, refused, said
+from fetalsynth.studies.analysis_settings import Kruskal
+from fetalsynth.studies.analysis_table import Table
+
+BETWEEN = (
+    "Kruskal–Wallis test of the training runs' values with p from 9999 permutations, effect "
+    "epsilon squared (Tomczak and Tomczak 2014), pairs by Dunn (1964); p-values after Holm (1979)."
+)
+WITHIN = (
+    "Friedman test within training runs with p from 9999 permutations within runs, effect "
+    "Kendall's W, pairs by mean ranks; p-values after Holm (1979)."
+)
+
+
+def kruskal_entries(tables: list[Table], item: Kruskal, rng: np.random.Generator) -> list[Entry]:
+    """One entry for every metric and factor, pairs in its table."""
+    entries = [
+        _ranked(table, factor, rng) for table in tables for factor in factors_of(table, item)
+    ]
+    return said(entries, item.alpha)
+
+
+def _ranked(table: Table, factor: str, rng: np.random.Generator) -> Entry:
+    if factor not in table.factors:
+        return refused("kruskal", table, f"{factor} does not vary in this arm")
+    try:
+        found = _friedman(table, factor, rng) if table.within(factor) else None
+        return found or _kruskal(table, factor, rng)
+    except ValueError as error:
+        return refused("kruskal", table, str(error))
+
+
+def _kruskal(table: Table, factor: str, rng: np.random.Generator) -> Entry:
+    levels, groups = table.groups(factor)
+    if max(len(group) for group in groups) < 2:
+        raise ValueError("one training per level; ranks need several: add seeds")
+    found = ranks.kruskal_wallis(groups, rng=rng)
+    return Entry(
+        **_about(table, factor),
+        method=BETWEEN,
+        statistic=f"H({found.df})",
+        value=found.statistic,
+        p_value=None if np.isnan(found.p_value) else found.p_value,
+        effect=effect("epsilon squared", found.epsilon_squared, None),
+        table=_pairs(levels, ranks.dunn(groups), "Cliff's delta"),
+    )
+
+
+def _friedman(table: Table, factor: str, rng: np.random.Generator) -> Entry:
+    levels, values = table.by_unit(factor)
+    found = blocks.friedman(values, rng=rng)
+    return Entry(
+        **_about(table, factor),
+        method=WITHIN,
+        statistic=f"chi-squared({found.df})",
+        value=found.statistic,
+        p_value=None if np.isnan(found.p_value) else found.p_value,
+        effect=effect("Kendall's W", found.w, None),
+        table=_pairs(levels, blocks.friedman_pairs(values), "trainings above less below"),
+    )
+
+
+def _about(table: Table, factor: str) -> dict[str, Any]:
+    return {
+        "name": f"{table.metric}: ranks by {spoken(factor)}",
+        "kind": "kruskal",
+        "arm": table.arm,
+        "metric": table.metric,
+        "factors": (factor,),
+        "n": table.n_units,
+        "verdict": "",
+        "caveats": table.caveats,
+    }
+
+
+def _pairs(
+    levels: list[Any], found: tuple[ranks.Comparison, ...], delta: str
+) -> tuple[dict[str, Any], ...]:
+    return tuple(
+        {
+            "first": levels[pair.first],
+            "second": levels[pair.second],
+            "z": pair.z,
+            "p_value": pair.p_value,
+            "p_adjusted": pair.p_holm,
+            delta: pair.delta,
+        }
+        for pair in found
+    )
