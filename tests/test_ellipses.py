@@ -17,7 +17,7 @@ from scipy.special import ellipe
 from scipy.stats import ks_2samp, kstest
 
 from fetalsynth.anatomy.biometry import growth_mean_mm, growth_sd_mm
-from fetalsynth.anatomy.ellipse import Ellipse, ellipse_from_columns, ellipse_mask
+from fetalsynth.anatomy.ellipse import Ellipse, ellipse_from_columns, ellipse_mask, map_ellipse
 from fetalsynth.anatomy.heads2d.growth import (
     age_of_circumference,
     cephalic_index_law,
@@ -257,6 +257,24 @@ def test_heads_like_a_data_set_follow_it_and_copy_nothing() -> None:
         assert nearest >= COPY_DISTANCE
 
 
+def test_squashed_pictures_stay_squashed() -> None:
+    """As an import that fills a square with 800 × 540 images does it."""
+    known = []
+    for head in like_data(60, seed=2):
+        low = map_ellipse(head.ellipse, matrix=np.diag([1, 0.7]), shift=(0, 0))
+        known.append(replace(head, ellipse=low, pixel_spacing_y_mm=head.pixel_spacing_y_mm / 0.7))
+    likeness = fit_likeness(known, subjects=[str(k) for k in range(len(known))])
+    drawn = [sample_like(np.random.default_rng(k), likeness, size=96).head for k in range(40)]
+    for head in drawn:
+        assert head.pixel_spacing_y_mm / head.pixel_spacing_x_mm == pytest.approx(1 / 0.7)
+        spacing = (head.pixel_spacing_y_mm, head.pixel_spacing_x_mm)
+        labels = labels_of_ellipse(head.ellipse, height=96, width=96, pixel_spacing_mm=spacing)
+        found = measure_ellipse(labels, pixel_spacing_mm=spacing)
+        assert found.head_circumference_mm == pytest.approx(head.head_circumference_mm, rel=0.01)
+        index = head.biparietal_diameter_mm / head.occipitofrontal_diameter_mm
+        assert 0.68 < index < 0.97
+
+
 def test_outline_distance_in_closed_form() -> None:
     head = PlacedHead(
         ellipse=HEAD, height=256, width=256, pixel_spacing_y_mm=1, pixel_spacing_x_mm=1
@@ -465,7 +483,10 @@ def hc18_table(hc18_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> P
         writer.writeheader()
         writer.writerows(rows)
     out = tmp_path_factory.mktemp("imported") / "heads"
-    assert main(["data", "import", "hc18", str(source.parent), "--out", str(out)]) == 0
+    assert (
+        main(["data", "import", "hc18", str(source.parent), "--size", "None", "--out", str(out)])
+        == 0
+    )
     return out
 
 

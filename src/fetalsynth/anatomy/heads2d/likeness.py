@@ -17,7 +17,7 @@ from math import exp, log, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from fetalsynth.anatomy.ellipse import Ellipse
+from fetalsynth.anatomy.ellipse import Ellipse, scale_ellipse
 from fetalsynth.anatomy.heads2d.growth import head_of
 from fetalsynth.anatomy.heads2d.head import PlacedHead, extent, lies_in_picture
 from fetalsynth.anatomy.heads2d.novelty import distances, outline, outlines
@@ -29,6 +29,7 @@ COPY_DISTANCE = 0.002
 NEIGHBOURS = 12
 SPREAD = 0.7
 _TURN = 5  # coordinate of the direction, in half turns
+_SQUARE = 0.02
 _MOST_DRAWS = 1000
 
 
@@ -39,6 +40,7 @@ class Likeness:
     ``points`` (N, D) are their coordinates, ``neighbours`` (N, K) the nearest heads of other
     subjects. ``low`` and ``high`` (D,) limit every coordinate, ``box`` (left, top, right, bottom,
     in picture sizes) the outline. ``outlines`` (N, 64) are there to keep away from.
+    ``pixel_ratio`` is the height of a pixel over its width, 1 but for squashed pictures.
     """
 
     points: Floats
@@ -47,6 +49,7 @@ class Likeness:
     high: Floats
     box: Floats
     outlines: Floats
+    pixel_ratio: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,11 +85,12 @@ def fit_likeness(heads: Sequence[PlacedHead], *, subjects: Sequence[str]) -> Lik
         high=high,
         box=np.concatenate([seen[:, :2].min(axis=0), seen[:, 2:].max(axis=0)]),
         outlines=outlines(heads),
+        pixel_ratio=_pixel_ratio(heads),
     )
 
 
 def sample_like(rng: np.random.Generator, likeness: Likeness, *, size: int) -> LikeHead:
-    """Draw a head on a picture of ``size`` × ``size`` square pixels.
+    """Draw a head on a picture of ``size`` × ``size`` pixels.
 
     With d_k the K neighbours' differences from a known head x and m their mean, the new head is
     x + (1 − √(1 − s²)) m + s Σ w_k (d_k − m) / √K with w_k standard normal and s = 0.7: mean and
@@ -105,7 +109,7 @@ def sample_like(rng: np.random.Generator, likeness: Likeness, *, size: int) -> L
         point = start + (1 - kept) * middle + weights @ (apart - middle)
         if (point < likeness.low).any() or (point > likeness.high).any():
             continue
-        head = _head(point, size=size)
+        head = _head(point, size=size, pixel_ratio=likeness.pixel_ratio)
         nearest = float(distances(outline(head), likeness.outlines).min())
         if _fits(head, likeness.box) and nearest >= COPY_DISTANCE:
             return LikeHead(head=head, nearest_distance=nearest, redrawn=redrawn)
@@ -127,30 +131,37 @@ def _point(head: PlacedHead, *, aged: bool) -> list[float]:
     return point
 
 
-def _head(point: Floats, *, size: int) -> PlacedHead:
-    """The inverse of :func:`_point`, on square pixels."""
+def _head(point: Floats, *, size: int, pixel_ratio: float) -> PlacedHead:
+    """The inverse of :func:`_point`."""
     spacing = exp(point[2]) / size
+    down, along = spacing * sqrt(pixel_ratio), spacing / sqrt(pixel_ratio)
     weeks = float(point[6]) if len(point) > 6 else None
     biometry = head_of(
         head_circumference_mm=exp(point[0]),
         cephalic_index=exp(point[1]),
         gestational_age_weeks=weeks or 0.0,
     )
-    turn = point[_TURN] - np.ceil(point[_TURN] - 0.5)
+    in_mm = Ellipse(
+        center_x_px=float(point[3] * size - 0.5) * along,
+        center_y_px=float(point[4] * size - 0.5) * down,
+        semi_major_px=biometry.occipitofrontal_diameter_mm / 2,
+        semi_minor_px=biometry.biparietal_diameter_mm / 2,
+        angle_deg=float(180 * point[_TURN]),
+    )
     return PlacedHead(
-        ellipse=Ellipse(
-            center_x_px=float(point[3] * size - 0.5),
-            center_y_px=float(point[4] * size - 0.5),
-            semi_major_px=biometry.occipitofrontal_diameter_mm / 2 / spacing,
-            semi_minor_px=biometry.biparietal_diameter_mm / 2 / spacing,
-            angle_deg=float(180 * turn),
-        ),
+        ellipse=scale_ellipse(in_mm, x=1 / along, y=1 / down),
         height=size,
         width=size,
-        pixel_spacing_y_mm=spacing,
-        pixel_spacing_x_mm=spacing,
+        pixel_spacing_y_mm=down,
+        pixel_spacing_x_mm=along,
         gestational_age_weeks=weeks,
     )
+
+
+def _pixel_ratio(heads: Sequence[PlacedHead]) -> float:
+    """The median; taken as 1 within 2 %, which is the rounding of small imports."""
+    ratio = float(np.median([head.pixel_spacing_y_mm / head.pixel_spacing_x_mm for head in heads]))
+    return 1.0 if abs(ratio - 1) <= _SQUARE else ratio
 
 
 def _fits(head: PlacedHead, box: Floats) -> bool:
