@@ -130,7 +130,7 @@ def _fit(
         return training, chosen, "", base
     name = "images" if isinstance(training, Recipe) else "volumes"
     note = (
-        f"arm {arm.name}: {name} {wanted} are not there, {chosen.path} has {there} to train on; "
+        f"{name} {wanted} are not there, {chosen.path} has {there} to train on; "
         f"trained on all {there} instead, once (import with a smaller --held-out for more, which "
         "leaves fewer to assess with)"
     )

@@ -17,6 +17,7 @@ from fetalsynth.artifacts.digest import digest_file, digest_json
 from fetalsynth.artifacts.files import write_text
 from fetalsynth.artifacts.manifest import Input
 from fetalsynth.errors import UserError, explaining
+from fetalsynth.studies.analysis_settings import parse_items
 from fetalsynth.studies.cells import Cell, cells_of, text, with_settings
 from fetalsynth.studies.commands import assess_step, generate_step, train_step
 from fetalsynth.studies.data import DataFacts, check_modality
@@ -77,6 +78,7 @@ def make_plan(study: StudyRecipe, *, data: Sequence[DataFacts], means: Means | N
     Raises UserError where recipe and data do not fit together.
     """
     means = means or Means()
+    parse_items(study.analysis)
     check_modality(data, modality=study.modality)
     fitted = cells_of(study.arms, data=data)
     _check_family(study, fitted.cells)
@@ -102,8 +104,8 @@ def make_plan(study: StudyRecipe, *, data: Sequence[DataFacts], means: Means | N
                     assess=assessed.name,
                 )
             )
-    order = {arm.name: number for number, arm in enumerate(study.arms)}
-    planned.sort(key=lambda one: order[one.arm])
+    order = {(cell.arm, cell.name, cell.seed): k for k, cell in enumerate(fitted.cells)}
+    planned.sort(key=lambda one: order[one.arm, one.cell, one.seed])
     return Plan(
         study=study.name,
         steps=tuple(steps.values()),
@@ -223,12 +225,12 @@ def _check_family(study: StudyRecipe, cells: Sequence[Cell]) -> None:
 def _advice(study: StudyRecipe, cells: Sequence[Cell]) -> list[str]:
     """What a reader of the results must know of the design."""
     notes = []
-    for arm in study.arms:
-        if len(arm.seeds) == 1:
-            notes.append(
-                f"arm {arm.name}: one seed for each cell, so nothing tells an effect from the luck "
-                "of a training; give --seeds 0 1 2 or more"
-            )
+    alone = [arm.name for arm in study.arms if len(arm.seeds) == 1]
+    if alone:
+        notes.append(
+            f"one seed for each cell ({', '.join(alone)}), so nothing tells an effect from the "
+            "luck of a training; give --seeds 0 1 2 or more"
+        )
     for data in dict.fromkeys(cell.data.path for cell in cells):
         facts = next(cell.data for cell in cells if cell.data.path == data)
         if not facts.counts.get("test"):

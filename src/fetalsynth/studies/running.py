@@ -139,6 +139,8 @@ def run_steps(
             executor.cancel()
             board.stopped(left)
             raise
+        finally:
+            executor.close()
     names = tuple(step.name for step in steps)
     return Outcome(
         done=tuple(name for name in names if name in board.done),

@@ -48,3 +48,7 @@ class Executor(Protocol):
     def cancel(self) -> None:
         """Ask everything that was submitted to stop and wait until it has."""
         ...
+
+    def close(self) -> None:
+        """Let go of what was held to run steps; nothing runs any more."""
+        ...
