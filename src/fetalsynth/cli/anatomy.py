@@ -18,6 +18,9 @@ COMMANDS = {  # command: (module, what it does)
     "cerebellar-hypoplasia": ("anatomy_edit_cerebellum", "a smaller cerebellum, fluid around"),
     "ellipses": ("anatomy_ellipses", "head ellipses and ages to make ultrasound images for"),
     "external-csf": ("anatomy_edit_csf", "more fluid around the brain in the same head"),
+    "population": ("anatomy_population", "a model of growth and shape learnt from label maps"),
+    "sample": ("anatomy_sample", "new brains from a population model, checked one by one"),
+    "interpolate": ("anatomy_interpolate", "one brain at ages between two label maps of it"),
 }
 
 _USAGE = "usage: fetalsynth anatomy COMMAND …"
