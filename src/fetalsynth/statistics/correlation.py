@@ -104,12 +104,15 @@ def permutation_table(
     kind: Kind,
     expected: ArrayLike,
     rng: np.random.Generator,
+    blocks: ArrayLike | None = None,
     draws: int = 19_999,
 ) -> Permutations:
     """Test every column (n, K) against y (n,), the same permutations for all.
 
     ``expected`` (K,) holds the signs, 0 for two-sided. With false discovery rates over K columns
-    the smallest p, 1 / (draws + 1), must lie well below 0.05 / K.
+    the smallest p, 1 / (draws + 1), must lie well below 0.05 / K. Where rows belong together, as
+    snapshots of one training do, ``blocks`` (n,) names what they belong to: whole blocks are then
+    exchanged, row by row in their order; raises ValueError where they differ in size.
     """
     table, b = np.asarray(columns, np.float64), np.asarray(y, np.float64)
     signs = np.asarray(expected, np.float64)
@@ -121,7 +124,8 @@ def permutation_table(
     if known.any():
         target = _directed(observed[None, known], signs[known])[0] - _TIE
         hits, hits_max = np.zeros(known.sum()), np.zeros(known.sum())
-        for values in _permuted(b, table[:, known], kind, rng, draws):
+        positions = _positions(blocks, len(b))
+        for values in _permuted(b, table[:, known], kind, positions, rng=rng, draws=draws):
             directed = _directed(values, signs[known])
             hits += (directed >= target).sum(0)
             hits_max += (directed.max(1, keepdims=True) >= target).sum(0)
@@ -180,15 +184,34 @@ def _values(y: Floats, columns: Floats, kind: Kind) -> Floats:
     return np.asarray(_unit(y[:, None], kind)[:, 0] @ _unit(columns, kind), np.float64)
 
 
+def _positions(blocks: ArrayLike | None, n: int) -> NDArray[np.intp]:
+    """Rows of every block as (blocks, rows a block); each row its own by default."""
+    if blocks is None:
+        return np.arange(n)[:, None]
+    _, which = np.unique(np.asarray(blocks), return_inverse=True)
+    sizes = np.bincount(which)
+    if len(which) != n or (sizes != sizes[0]).any():
+        raise ValueError("blocks must name every row and be of one size")
+    return np.argsort(which, kind="stable").reshape(len(sizes), -1)
+
+
 def _permuted(
-    y: Floats, columns: Floats, kind: Kind, rng: np.random.Generator, draws: int
+    y: Floats,
+    columns: Floats,
+    kind: Kind,
+    positions: NDArray[np.intp],
+    *,
+    rng: np.random.Generator,
+    draws: int,
 ) -> Iterator[Floats]:
-    """Coefficients (block, K) under permutations of y, a block at a time."""
+    """Coefficients (count, K) when blocks of y change places, some permutations at a time."""
     features, own = _unit(columns, kind), _unit(y[:, None], kind)[:, 0]
-    block = max(1, _NUMBERS_AT_ONCE // len(own))
-    for start in range(0, draws, block):
-        count = min(block, draws - start)
-        order = rng.permuted(np.tile(np.arange(len(y)), (count, 1)), axis=1)
+    at_once = max(1, _NUMBERS_AT_ONCE // len(own))
+    for start in range(0, draws, at_once):
+        count = min(at_once, draws - start)
+        chosen = rng.permuted(np.tile(np.arange(len(positions)), (count, 1)), axis=1)
+        order = np.empty((count, len(y)), np.intp)
+        order[:, positions.ravel()] = positions[chosen].reshape(count, -1)
         if kind == "kendall":
             square = own.reshape(len(y), len(y))
             mixed = square[order[:, :, None], order[:, None, :]].reshape(count, -1)

@@ -29,7 +29,8 @@ from fetalsynth.studies.analysis_settings import (
     Trend,
     parse_items,
 )
-from fetalsynth.studies.analysis_table import Row, Table, make_tables
+from fetalsynth.studies.analysis_table import Origin, Row, Table, make_tables
+from fetalsynth.studies.plan import Plan
 from fetalsynth.studies.recipe import Analysis
 from fetalsynth.studies.results import read_results
 
@@ -43,19 +44,20 @@ WITHOUT_SCORES = (
 def write_analysis(
     folder: Path,
     *,
-    plan: Sequence[Analysis],
-    trainings: Mapping[str, str],
+    items: Sequence[Analysis],
+    plan: Plan,
     readers: Path | None = None,
     seed: int = 0,
 ) -> int:
     """Write ``analysis.json`` in the study's ``folder``; returns the number of entries.
 
-    ``trainings`` maps the name of each assessing step to that of its training. ``readers`` is a
-    CSV file of scores by set for the items that name none. Raises UserError for a faulty plan,
-    missing results, or scores that fit no sets.
+    ``items`` is the recipe's analysis plan. ``readers`` is a CSV file of scores by set for the
+    items that name none. Raises UserError for a faulty analysis plan, missing results, or scores
+    that fit no sets.
     """
+    origins = {cell.assess: Origin(train=cell.train, generate=cell.generate) for cell in plan.cells}
     rows = read_results(folder)
-    entries = analyse(rows, plan=plan, trainings=trainings, readers=readers, seed=seed)
+    entries = analyse(rows, items=items, origins=origins, readers=readers, seed=seed)
     text = json.dumps([entry.as_json() for entry in entries], indent=1, ensure_ascii=False)
     write_text(folder / ANALYSIS, text + "\n")
     return len(entries)
@@ -64,15 +66,15 @@ def write_analysis(
 def analyse(
     rows: Sequence[Row],
     *,
-    plan: Sequence[Analysis],
-    trainings: Mapping[str, str],
+    items: Sequence[Analysis],
+    origins: Mapping[str, Origin],
     readers: Path | None = None,
     seed: int = 0,
 ) -> list[Entry]:
-    """Entries of all items of ``plan`` in order, those that cannot be carried out included."""
+    """Entries of all ``items`` in order, those that cannot be carried out included."""
     entries = []
-    for item in parse_items(plan):
-        found = _item(_filled(item, readers), rows, trainings, seed)
+    for item in parse_items(items):
+        found = _item(_filled(item, readers), rows, origins, seed)
         prefix = f"{item.name}: " if item.name else ""
         entries += [replace(entry, name=prefix + entry.name) for entry in found]
     return entries
@@ -91,18 +93,16 @@ def _filled(item: AnyItem, readers: Path | None) -> AnyItem:
 
 
 def _item(
-    item: AnyItem, rows: Sequence[Row], trainings: Mapping[str, str], seed: int
+    item: AnyItem, rows: Sequence[Row], origins: Mapping[str, Origin], seed: int
 ) -> list[Entry]:
-    tables, missing = make_tables(rows, item=item, trainings=trainings)
+    tables, missing = make_tables(rows, item=item, origins=origins)
     name = item.name or item.kind
-    if isinstance(item, Published):
-        missing = [] if tables else missing
     refused = [
         not_analysed(kind=item.kind, name=name, why=f"{why}.", arm=item.arm) for why in missing
     ]
     found = _found(item, tables, seed)
     if not found and not refused:
-        why = "nothing varies between the cells of this arm."
+        why = "none of its metrics is there, or nothing varies between the cells of the arm."
         refused = [not_analysed(kind=item.kind, name=name, why=why, arm=item.arm)]
     return [*found, *refused]
 

@@ -186,8 +186,9 @@ def _needed_words(
     most = "more than 100 000" if unsure is None else f"{unsure}"
     return (
         f"{table.metric}: to show a difference of {number(wanted)} between two levels of "
-        f"{spoken(factor)} you would need {many} seeds per level (up to {most}, as the spread is "
-        f"known from {df} degrees of freedom); the {seeds} there are can show {number(reach)}."
+        f"{spoken(factor)} you would need {many} seeds per level (up to {most}, because the spread "
+        f"is known from {df} degrees of freedom only); the {seeds} there are can show "
+        f"{number(reach)}."
     )
 
 

@@ -17,14 +17,14 @@ from numpy.typing import ArrayLike
 from fetalsynth.statistics.correlation import coefficient
 from fetalsynth.statistics.regression import log_fit
 from fetalsynth.studies.analysis_entry import Entry, effect, number, p_text
-from fetalsynth.studies.analysis_readers import (
+from fetalsynth.studies.analysis_scores import Score, match
+from fetalsynth.studies.analysis_sets import (
     ELEMENT,
     UNIT,
     common_caveats,
     critical_r,
     is_element,
 )
-from fetalsynth.studies.analysis_scores import Score, match
 from fetalsynth.studies.analysis_settings import Published
 from fetalsynth.studies.analysis_table import Table
 

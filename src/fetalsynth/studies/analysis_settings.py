@@ -82,10 +82,13 @@ class Power(ByFactor):
 class Readers(Item):
     """Correlation of every metric, and of all 256 LBP elements, with readers' scores.
 
-    ``scores`` is a CSV file with columns set and score, optionally reader.
+    ``scores`` is a CSV file with columns set and score, optionally reader. ``exchange`` says what
+    permutations exchange: single sets, or the trainings that sets are snapshots of with all their
+    sets; "auto" takes trainings where at least eight have equally many sets.
     """
 
     kind: Literal["metric-versus-reader", "readers"]
+    exchange: Literal["auto", "sets", "trainings"] = "auto"
     scores: Path | None = None
     method: Literal["spearman", "kendall", "pearson"] = "spearman"
     permutations: int = Field(19_999, ge=999, le=10_000_000)

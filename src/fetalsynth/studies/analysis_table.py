@@ -19,6 +19,14 @@ Level = int | float | str
 
 
 @dataclass(frozen=True, kw_only=True)
+class Origin:
+    """The training and the generating step that the results of an assessing step come from."""
+
+    train: str
+    generate: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Table:
     """Values (n,) of one metric: their factors' levels, the training of each, the set of each.
 
@@ -77,25 +85,25 @@ class Table:
 
 
 def make_tables(
-    rows: Sequence[Row], *, item: Item, trainings: Mapping[str, str]
+    rows: Sequence[Row], *, item: Item, origins: Mapping[str, Origin]
 ) -> tuple[list[Table], list[str]]:
     """Tables of every arm and metric that the item asks for, and sentences on what is missing.
 
-    ``trainings`` maps the step of a row to the training that it came from; rows of unknown steps
-    count as a training of their own for each seed and cell.
+    ``origins`` maps the step of a row to the steps that it came from; rows of unknown steps count
+    as a training of their own for each seed and cell.
     """
     chosen = [row for row in rows if item.arm in (None, row["arm"]) and _kept(row, item.where)]
     arms = list(dict.fromkeys(row["arm"] for row in chosen))
     tables, missing = [], []
     for pattern in item.metrics:
-        if not any(fnmatchcase(row["metric"], pattern) for row in chosen):
+        if "*" not in pattern and all(row["metric"] != pattern for row in chosen):
             missing.append(f"there is no metric {pattern} among the results")
     for arm in arms:
         own = [row for row in chosen if row["arm"] == arm]
         for metric in dict.fromkeys(row["metric"] for row in own):
             of_metric = [row for row in own if row["metric"] == metric and row["value"]]
             if of_metric and _wanted(metric, of_metric[0]["direction"], item.metrics):
-                tables.append(_table(arm, metric, of_metric, trainings))
+                tables.append(_table(arm, metric, of_metric, origins))
     if not chosen:
         missing.append("no cell has results" + (f" in arm {item.arm}" if item.arm else ""))
     return tables, missing
@@ -111,9 +119,13 @@ def _kept(row: Row, where: Mapping[str, Any]) -> bool:
     return all(level(row.get(name, "")) == level(str(value)) for name, value in where.items())
 
 
-def _table(arm: str, metric: str, rows: Sequence[Row], trainings: Mapping[str, str]) -> Table:
+def _table(arm: str, metric: str, rows: Sequence[Row], origins: Mapping[str, Origin]) -> Table:
     factors, caveats = _factors(rows)
-    units = [trainings.get(row["step"]) or f"{row['cell']}/{row['seed']}" for row in rows]
+    own = [origins.get(row["step"]) for row in rows]
+    units = [
+        f"{row['cell']}/{row['seed']}" if origin is None else origin.train
+        for row, origin in zip(rows, own, strict=True)
+    ]
     keep, dropped = _complete(units, factors)
     caveats += dropped
     floors = [float(row["floor"]) for row in rows if row.get("floor")]
@@ -124,7 +136,7 @@ def _table(arm: str, metric: str, rows: Sequence[Row], trainings: Mapping[str, s
         values=np.array([float(rows[k]["value"]) for k in keep]),
         factors={name: [column[k] for k in keep] for name, column in factors.items()},
         units=[units[k] for k in keep],
-        aliases=[_aliases(rows[k]) for k in keep],
+        aliases=[_aliases(rows[k], own[k]) for k in keep],
         floor=float(np.median(floors)) if floors else np.nan,
         caveats=tuple(caveats),
     )
@@ -167,9 +179,10 @@ def _complete(units: list[str], factors: dict[str, list[Level]]) -> tuple[list[i
     return [k for k, unit in enumerate(units) if unit not in left_out], [said]
 
 
-def _aliases(row: Row) -> frozenset[str]:
+def _aliases(row: Row, origin: Origin | None) -> frozenset[str]:
     cell, seed = row["cell"], row["seed"]
-    return frozenset((cell, f"{cell} seed {seed}", f"{cell}/{seed}", row["step"]))
+    made = (origin.generate,) if origin else ()
+    return frozenset((cell, f"{cell} seed {seed}", f"{cell}/{seed}", row["step"], *made))
 
 
 def level(text: str) -> Level:
