@@ -58,7 +58,7 @@ class New:
     size: int | None = None
     """Longer side in pixels, at most that of the coarsest set; default: that, or 5 per cent less
     where the sets differ, so that all are resampled."""
-    margin: float = 0.03
+    margin: float = 0.05
     """Share cut off every side of all images, against marks of the frame."""
     floor: float = 0.0157
     """Grey values below this share of white become black in all, against almost-black grounds."""

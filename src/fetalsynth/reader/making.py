@@ -50,7 +50,7 @@ class Wanted:
     allow_back: bool = False
     stratify: str = BY_AGE
     size: int | None = None
-    margin: float = 0.03
+    margin: float = 0.05
     floor: float = 4 / 255
 
 

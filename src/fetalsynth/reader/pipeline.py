@@ -77,7 +77,7 @@ class Plan:
 
 
 def plan_images(
-    sets: Sequence[NDArray[Any]], *, size: int | None = None, margin: float = 0.03, floor: float
+    sets: Sequence[NDArray[Any]], *, size: int | None = None, margin: float = 0.05, floor: float
 ) -> Plan:
     """What to do to all images of these ``sets``, each (N, H, W) with grey values from 0 to 1.
 

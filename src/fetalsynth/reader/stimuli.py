@@ -42,7 +42,7 @@ def prepare(
     chosen: Sequence[Chosen],
     *,
     size: int | None = None,
-    margin: float = 0.03,
+    margin: float = 0.05,
     floor: float,
 ) -> Stimuli:
     """The one pipeline for all of the ``chosen``; see the plans of images and of volumes.
