@@ -170,10 +170,7 @@ def _intra(twice: Sequence[tuple[Row, Row]], what: str) -> dict[str, Any] | None
         categories=categories,
         weights="quadratic" if what == "quality" else "none",
     )
-    record = kappa_record(found)
-    if found.n < 20:
-        record["remark"] = (found.remark + "; " if found.remark else "") + "few repeats"
-    return record
+    return kappa_record(found)
 
 
 def _value(row: Row, what: str) -> float:

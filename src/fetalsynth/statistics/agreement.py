@@ -37,7 +37,8 @@ class Kappa:
     ``observed`` and ``expected`` are (weighted) agreement found and by chance. ``pabak`` is κ with
     all categories taken as equally likely: (k p_o − 1) / (k − 1), unweighted. ``prevalence``
     and ``bias`` (of two categories, else NaN) are the differences of the diagonal and of the
-    off-diagonal shares. ``remark`` is empty unless κ is undefined or misleading.
+    off-diagonal shares. ``remark`` is empty unless κ is undefined or misleading; then there is no
+    interval.
     """
 
     value: float
@@ -84,9 +85,10 @@ def cohen_kappa(
         se = float(np.sqrt(max(spread, 0.0) / n)) / (1 - expected)
         reach = float(ndtri(0.5 + level / 2)) * se
         interval = (max(-1.0, value - reach), min(1.0, value + reach))
+    remark = _remark(rows, columns)
     return Kappa(
         value=value,
-        interval=interval,
+        interval=NO_INTERVAL if remark else interval,
         se=se,
         observed=observed,
         expected=expected,
@@ -94,7 +96,7 @@ def cohen_kappa(
         prevalence=float(p[0, 0] - p[1, 1]) if k == 2 else float("nan"),
         bias=float(p[0, 1] - p[1, 0]) if k == 2 else float("nan"),
         n=int(n),
-        remark=_remark(rows, columns),
+        remark=remark,
     )
 
 
@@ -189,8 +191,8 @@ def _remark(rows: Floats, columns: Floats) -> str:
     constant = [name for name, p in (("first", rows), ("second", columns)) if p.max() > 1 - 1e-12]
     if len(constant) == 2:
         if rows.argmax() == columns.argmax():
-            return "both gave one and the same answer throughout: κ is undefined (0/0)"
-        return "both gave one answer throughout, and not the same: κ says no more than that"
+            return "one and the same answer throughout: κ is undefined (0/0)"
+        return "each gave one answer throughout, and not the same: κ says no more than that"
     if constant:
         return f"the {constant[0]} gave one answer throughout: κ is 0 whatever the other answers"
     return ""

@@ -1,0 +1,256 @@
+"""Metrics of ``fetalsynth assess`` against what the readers said, image by image and set by set.
+
+Image by image: tables in the folder of scores with a column ``file`` (rows of role "synthetic") or
+``synthetic_file``. Set by set: ``scores.json``, with the sign that the metric's direction promises.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+
+from fetalsynth.artifacts.scores import read_scores
+from fetalsynth.errors import UserError, explaining
+from fetalsynth.randomness import numpy_rng
+from fetalsynth.reader.analysis_quality import regress
+from fetalsynth.reader.analysis_readings import Floats, Readings
+from fetalsynth.statistics.correlation import Sign, cluster_bootstrap, permutation_table
+from fetalsynth.statistics.multiplicity import benjamini_hochberg
+
+LEAST_IMAGES, LEAST_SETS, MOST_REGRESSIONS = 10, 4, 8
+_FILES = ("synthetic_file", "file")
+_OTHERS = ("subject", "real_file", "nearest_file", "cluster", "space", "axis_1", "axis_2")
+_SIGNS: dict[str, Sign] = {"lower": -1, "higher": 1, "none": 0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetScores:
+    """Scores of one set: ``metrics`` (value, expected sign), ``images`` (metric → file → value)."""
+
+    set: str
+    folder: Path
+    metrics: dict[str, tuple[float, Sign]]
+    images: dict[str, dict[str, float]]
+
+
+def read_set_scores(
+    folders: Sequence[Path], *, sets: Sequence[str], digests: Mapping[str, str]
+) -> list[SetScores]:
+    """Scores of the sets of a study, told apart by digest, else by the name of their folder.
+
+    Raises UserError for scores of a set that no image of the study comes from, and for two scores
+    of one set.
+    """
+    found: dict[str, SetScores] = {}
+    for folder in folders:
+        scores = read_scores(folder)
+        named = _set_of(scores.inputs.get("synthetic", {}), sets=sets, digests=digests)
+        if named is None:
+            raise UserError(
+                f"{folder}: scores of a set that is not in this study ({', '.join(sets)}); "
+                "give the scores of the sets that the readers saw"
+            )
+        if named in found:
+            raise UserError(f"{folder}: second scores of the set {named}; give one for each set")
+        found[named] = SetScores(
+            set=named,
+            folder=folder,
+            metrics={
+                name: (metric.value, _SIGNS[metric.direction])
+                for name, metric in scores.metrics.items()
+            },
+            images=_image_tables(folder),
+        )
+    return list(found.values())
+
+
+def _set_of(
+    read: Mapping[str, Any], *, sets: Sequence[str], digests: Mapping[str, str]
+) -> str | None:
+    for name in sets:
+        if read.get("digest") and read["digest"] == digests.get(name):
+            return name
+    called = PurePath(str(read.get("path", ""))).name
+    return called if called in sets and not digests.get(called) else None
+
+
+def _image_tables(folder: Path) -> dict[str, dict[str, float]]:
+    values: dict[str, dict[str, float]] = {}
+    for path in sorted(folder.glob("*.csv")):
+        with explaining(path), path.open(newline="", encoding="utf-8") as stream:
+            rows = csv.DictReader(stream)
+            key = next((name for name in _FILES if name in (rows.fieldnames or ())), None)
+            if key is None or "space" in (rows.fieldnames or ()):
+                continue
+            for row in rows:
+                if row.get("role", "synthetic") == "synthetic":
+                    _take(values, row, key)
+    return values
+
+
+def _take(values: dict[str, dict[str, float]], row: dict[str, Any], key: str) -> None:
+    for name, text in row.items():
+        if name in (*_FILES, *_OTHERS, "role") or name.endswith("-baseline"):
+            continue
+        try:
+            number = float(text)
+        except (TypeError, ValueError):
+            continue
+        if math.isfinite(number):
+            values.setdefault(name, {})[row[key]] = number
+
+
+def against_metrics(
+    readings: Readings, scores: Sequence[SetScores], *, seed: int
+) -> dict[str, Any] | None:
+    """Correlations image by image and set by set; None without scores."""
+    if not scores:
+        return None
+    answers = _answers(readings)
+    return {
+        "folders": [str(each.folder) for each in scores],
+        "answer": answers[0],
+        "images": _by_image(readings, scores, answers, seed=seed),
+        "sets": _by_set(readings, scores, answers, seed=seed),
+    }
+
+
+def _answers(readings: Readings) -> tuple[str, Floats]:
+    """What metrics are set against: mean quality, else the share judged real, of each image."""
+    quality = np.isfinite(readings.quality).any()
+    values = readings.quality if quality else 1 - readings.said_synthetic
+    known = np.isfinite(values).any(axis=0)
+    means = np.full(values.shape[1], np.nan)
+    means[known] = np.nanmean(values[:, known], axis=0)
+    return ("mean quality" if quality else "share judged real"), means
+
+
+def image_table(readings: Readings, scores: Sequence[SetScores]) -> dict[str, Floats]:
+    """Metrics (images,) by name, NaN where an image has none."""
+    names = dict.fromkeys(name for each in scores for name in each.images)
+    table = {name: np.full(len(readings.images), np.nan) for name in names}
+    by_set = {each.set: each for each in scores}
+    about = zip(readings.sets, readings.files, readings.signal, strict=True)
+    for place, (name, file, synthetic) in enumerate(about):
+        if synthetic and name in by_set:
+            for metric, values in by_set[name].images.items():
+                table[metric][place] = values.get(file, np.nan)
+    return {name: column for name, column in table.items() if np.isfinite(column).any()}
+
+
+def _by_image(
+    readings: Readings, scores: Sequence[SetScores], answers: tuple[str, Floats], *, seed: int
+) -> dict[str, Any]:
+    table, y = image_table(readings, scores), answers[1]
+    table = {
+        n: c for n, c in table.items() if (np.isfinite(c) & np.isfinite(y)).sum() >= LEAST_IMAGES
+    }
+    if not table:
+        return {
+            "rows": [],
+            "points": {},
+            "note": f"no metric of single images is known for {LEAST_IMAGES} images or more",
+        }
+    rows = [_image_row(name, column, y, seed=seed) for name, column in table.items()]
+    _adjust(rows)
+    rows.sort(key=lambda row: row["p_value"] if row["p_value"] is not None else 2.0)
+    for row in rows[:MOST_REGRESSIONS]:
+        row["regression"] = _slope(readings, table[row["metric"]], row["metric"])
+    known = {name: np.isfinite(column) & np.isfinite(y) for name, column in table.items()}
+    return {
+        "rows": rows,
+        "points": {
+            row["metric"]: [
+                [float(a), float(b)]
+                for a, b in zip(
+                    table[row["metric"]][known[row["metric"]]],
+                    y[known[row["metric"]]],
+                    strict=True,
+                )
+            ]
+            for row in rows[:MOST_REGRESSIONS]
+        },
+        "note": "",
+    }
+
+
+def _image_row(name: str, column: Floats, y: Floats, *, seed: int) -> dict[str, Any]:
+    known = np.isfinite(column) & np.isfinite(y)
+    return {
+        "metric": name,
+        **_correlation(column[known], y[known], expected=0, seed=seed, stream=name),
+        "regression": None,
+    }
+
+
+def _correlation(x: Floats, y: Floats, *, expected: Sign, seed: int, stream: str) -> dict[str, Any]:
+    rng = numpy_rng(seed=seed, stream=f"reader/metrics/{stream}")
+    found = permutation_table(x[:, None], y, kind="spearman", expected=[expected], rng=rng)
+    value, p = float(found.values[0]), float(found.p_values[0])
+    interval = (
+        cluster_bootstrap(x, y, kind="spearman", rng=rng, draws=999)
+        if math.isfinite(value)
+        else None
+    )
+    return {
+        "spearman": value if math.isfinite(value) else None,
+        "ci95": None if interval is None else list(interval),
+        "p_value": p if math.isfinite(p) else None,
+        "p_adjusted": None,
+        "expected": expected,
+        "n": len(x),
+    }
+
+
+def _adjust(rows: list[dict[str, Any]]) -> None:
+    p = [math.nan if row["p_value"] is None else row["p_value"] for row in rows]
+    for row, adjusted in zip(rows, benjamini_hochberg(p), strict=True):
+        row["p_adjusted"] = float(adjusted) if math.isfinite(adjusted) else None
+
+
+def _slope(readings: Readings, column: Floats, name: str) -> dict[str, Any] | None:
+    """Ordinal regression of quality on the metric in standard deviations; None without quality."""
+    if not np.isfinite(readings.quality).any():
+        return None
+    spread = np.nanstd(column)
+    scaled = (column - np.nanmean(column)) / (spread if spread > 0 else 1.0)
+    return regress(readings, scaled[:, None], [name])
+
+
+def _by_set(
+    readings: Readings, scores: Sequence[SetScores], answers: tuple[str, Floats], *, seed: int
+) -> dict[str, Any]:
+    means = {
+        each.set: float(np.nanmean(answers[1][_of(readings, each.set)]))
+        for each in scores
+        if np.isfinite(answers[1][_of(readings, each.set)]).any()
+    }
+    shared = [each for each in scores if each.set in means]
+    names = [n for n in shared[0].metrics if all(n in s.metrics for s in shared)] if shared else []
+    rows: list[dict[str, Any]] = []
+    for name in names:
+        x = np.array([each.metrics[name][0] for each in shared])
+        y = np.array([means[each.set] for each in shared])
+        sign = shared[0].metrics[name][1]
+        values = {each.set: each.metrics[name][0] for each in shared}
+        row: dict[str, Any] = {"metric": name, "expected": sign, "values": values}
+        if len(shared) >= LEAST_SETS:
+            row |= _correlation(x, y, expected=sign, seed=seed, stream=f"sets/{name}")
+        rows.append(row)
+    if rows and "p_value" in rows[0]:
+        _adjust(rows)
+    enough = len(shared) >= LEAST_SETS
+    note = (
+        "" if enough else f"correlations over sets need {LEAST_SETS} sets, here are {len(shared)}"
+    )
+    return {"rows": rows, "means": means, "note": note}
+
+
+def _of(readings: Readings, name: str) -> Any:
+    return readings.signal & (np.array(readings.sets) == name)
