@@ -8,6 +8,8 @@ from typing import Annotated
 
 import tyro
 
+READERS = "readers.csv"
+
 
 @dataclass(frozen=True)
 class StudyReport:
@@ -18,6 +20,9 @@ class StudyReport:
 
     study: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
     """Folder of the study, as given to `study run --out`."""
+    readers: Path | None = None
+    """CSV file of readers' scores, with columns set and score and perhaps reader; it is kept with
+    the study. A set is named by its cell, or by the step that made or assessed it."""
 
 
 def run(arguments: list[str]) -> int:
@@ -27,6 +32,8 @@ def run(arguments: list[str]) -> int:
     wanted = tyro.cli(StudyReport, args=arguments, prog="fetalsynth study report")
     folder = find_study(wanted.study)
     with bringing_up_to_date(folder):
+        if wanted.readers is not None:
+            _keep(wanted.readers, folder)
         conclude(folder)
     print(f"report: {folder / 'report.html'}")
     return 0
@@ -36,10 +43,33 @@ def conclude(folder: Path) -> None:
     """Write ``results.csv``, ``analysis.json`` and the report of the study in ``folder``."""
     from importlib.util import find_spec
 
+    from fetalsynth.studies.analysis import write_analysis
+    from fetalsynth.studies.folder import RECIPE_COPY
     from fetalsynth.studies.plan import read_plan
+    from fetalsynth.studies.recipe import load_study
     from fetalsynth.studies.results import write_results
 
     plan = read_plan(folder)
+    study = load_study(str(folder / RECIPE_COPY))
     count = write_results(folder, plan)
-    print(f"results of {count} of {len(plan.cells)} cells in {folder / 'results.csv'}")
-    assert find_spec("fetalsynth.studies.results")
+    print(f"results of {count} of {len(plan.cells)} cells in results.csv")
+    kept = folder / READERS
+    found = write_analysis(
+        folder, items=study.analysis, plan=plan, readers=kept if kept.is_file() else None
+    )
+    print(f"{found} analyses in analysis.json")
+    if find_spec("fetalsynth.reports.study"):
+        pass
+
+
+def _keep(readers: Path, folder: Path) -> None:
+    """Copy the readers' scores into the study; other ones there are never overwritten."""
+    from fetalsynth.artifacts.files import write_bytes
+    from fetalsynth.errors import UserError, explaining
+
+    with explaining(readers):
+        scores = readers.read_bytes()
+    kept = folder / READERS
+    if kept.is_file() and kept.read_bytes() != scores:
+        raise UserError(f"{kept}: holds other scores already; move it away first")
+    write_bytes(kept, scores)

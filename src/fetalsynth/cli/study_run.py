@@ -89,7 +89,7 @@ def study_run(wanted: StudyRun) -> int:
     outcome: Outcome | None = None
     try:
         with building(wanted.out, manifest, resumable=True) as folder:
-            outcome = _run_all(folder, plan, wanted)
+            outcome = _run_all(folder, study, plan, wanted)
             if outcome.failed:
                 raise _UnfinishedError
     except _UnfinishedError:
@@ -154,28 +154,27 @@ def _manifest(study: StudyRecipe, data: tuple[DataFacts, ...], means: Means) -> 
     )
 
 
-def _run_all(folder: Path, plan: Plan, wanted: StudyRun) -> Outcome:
+def _run_all(folder: Path, study: StudyRecipe, plan: Plan, wanted: StudyRun) -> Outcome:
     from fetalsynth.artifacts.building import record_facts
     from fetalsynth.cli.study_report import conclude
-    from fetalsynth.studies.folder import write_commands
+    from fetalsynth.studies.folder import write_commands, write_recipe
     from fetalsynth.studies.plan import write_plan
     from fetalsynth.studies.running import run_steps
 
     write_plan(folder, plan)
     write_commands(folder, plan.steps)
+    write_recipe(folder, study)
     if wanted.reuse is not None:
         from fetalsynth.studies.reusing import reuse
 
         print(f"{reuse(plan.steps, source=wanted.reuse, folder=folder)} steps taken over")
     print(f"{_counts(plan)}; watch: fetalsynth study status {wanted.out}", flush=True)
-    left = len(plan.steps)
 
     def tell(step: Step, state: StepState) -> None:
         said = f"{state.status} {step.name} ({state.seconds:.0f} s)"
         print(said if not state.note else f"{said}: {state.note}", flush=True)
 
     outcome = run_steps(plan.steps, folder=folder, executor=_executor(folder, wanted), tell=tell)
-    assert len(outcome.done) + len(outcome.failed) + len(outcome.blocked) == left
     conclude(folder)
     record_facts(folder, _facts(folder, plan))
     return outcome

@@ -13,9 +13,11 @@ from fetalsynth.artifacts.files import write_text
 from fetalsynth.artifacts.manifest import FILENAME, is_artifact, read_manifest
 from fetalsynth.errors import UserError
 from fetalsynth.studies.plan import PLAN
+from fetalsynth.studies.recipe import StudyRecipe
 from fetalsynth.studies.steps import Step
 
 COMMANDS = "commands.sh"
+RECIPE_COPY = "recipe.yaml"
 
 
 def find_study(out: Path) -> Path:
@@ -45,6 +47,14 @@ def bringing_up_to_date(folder: Path) -> Iterator[None]:
     files = [path for path in files if path.name not in (FILENAME, SUMS)]
     whole = manifest.model_copy(update={"content": write_sums(folder, files)})
     write_text(folder / FILENAME, whole.model_dump_json(indent=2) + "\n")
+
+
+def write_recipe(folder: Path, study: StudyRecipe) -> None:
+    """Keep the recipe as it was resolved, readable by ``study run`` as well."""
+    import yaml
+
+    raw = study.model_dump(mode="json")
+    write_text(folder / RECIPE_COPY, yaml.safe_dump(raw, sort_keys=False, allow_unicode=True))
 
 
 def write_commands(folder: Path, steps: Sequence[Step]) -> None:

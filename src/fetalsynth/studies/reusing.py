@@ -11,7 +11,7 @@ from fetalsynth.artifacts.manifest import read_manifest
 from fetalsynth.errors import UserError, explaining
 from fetalsynth.studies.folder import find_study
 from fetalsynth.studies.state import read_state, write_state
-from fetalsynth.studies.steps import Step, is_whole
+from fetalsynth.studies.steps import Step, is_whole, log_path
 
 
 def reuse(steps: Sequence[Step], *, source: Path, folder: Path) -> int:
@@ -46,6 +46,11 @@ def _take(step: Step, *, other: Path, folder: Path) -> None:
         shutil.rmtree(growing, ignore_errors=True)
         shutil.copytree(other / step.out, growing, copy_function=_link)
         growing.rename(target)
+    log, kept = log_path(other, step.name), log_path(folder, step.name)
+    if log.is_file():
+        with explaining(kept):
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(log, kept)
 
 
 def _link(source: str, target: str) -> None:
