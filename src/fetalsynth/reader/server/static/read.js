@@ -138,6 +138,8 @@ async function show(next) {
   }));
 }
 
+const TOOLS = [...page.querySelectorAll("[data-tool]")].map((button) => button.dataset.tool);
+
 function tool(name) {
   views.tool = name;
   for (const button of page.querySelectorAll("[data-tool]")) button.setAttribute("aria-pressed", button.dataset.tool === name);
@@ -150,7 +152,7 @@ const KEYS = {
   "+": ACTS.larger, "=": ACTS.larger, "-": ACTS.smaller, "0": ACTS.reset,
   z: () => views.adjust({ contrast: 1.15 }), x: () => views.adjust({ contrast: 1 / 1.15 }),
   c: () => views.adjust({ brightness: -8 }), v: () => views.adjust({ brightness: 8 }),
-  m: () => tool(views.tool === "move" ? "window" : "move"),
+  m: () => tool(TOOLS[(TOOLS.indexOf(views.tool) + 1) % TOOLS.length]),
   Enter: submit, Backspace: goBack,
 };
 if (modality === "volumes") Object.assign(KEYS, {
@@ -195,6 +197,7 @@ document.getElementById("back")?.addEventListener("click", goBack);
 window.addEventListener("pagehide", () => saveDraft(true));
 document.addEventListener("visibilitychange", () => { if (document.hidden) saveDraft(true); });
 setInterval(saveDraft, DRAFT_EVERY);
+tool(TOOLS[0]);
 
 const first = await insist("/api/current");
 if (first.ok) show((await first.json()).next);

@@ -2,6 +2,7 @@
 // same way, and is never scaled by the browser itself.
 const FULL = { level: 127.5, width: 255 };
 const ZOOM = { least: 1, most: 16 };
+const DRAG_PER_SLICE = 8;
 const limit = (value, least, most) => Math.min(most, Math.max(least, value));
 
 function table({ level, width }) {
@@ -158,6 +159,9 @@ class Pane {
       const apart = (p) => Math.hypot(p.x - other.x, p.y - other.y) || 1;
       this.zoomBy(apart(after) / apart(before), { x: (after.x + other.x) / 2, y: (after.y + other.y) / 2 });
       this.moveBy(dx / 2, dy / 2);
+    } else if (this.views.tool === "slices" && event.buttons === 1 && !event.shiftKey) {
+      if (Math.abs(dy) < DRAG_PER_SLICE) return;
+      this.views.scroll(Math.trunc(dy / DRAG_PER_SLICE));
     } else if (this.views.tool === "move" || event.buttons !== 1 || event.shiftKey) {
       this.moveBy(dx, dy);
     } else {
