@@ -50,10 +50,8 @@ def tell_apart(
     """
     ranks = _ranks(columns)
     smoother = cross_validated(ranks, rng=rng) if classifier and columns.shape[1] else None
-    labels = np.empty((permutations + 1, len(real)), bool)
-    labels[0] = real
-    for row in range(1, permutations + 1):
-        labels[row] = rng.permutation(real)
+    shuffled = rng.permuted(np.tile(real, (permutations, 1)), axis=1)
+    labels = np.concatenate([real[None], shuffled])
     areas = np.concatenate(
         [
             _areas(labels[start : start + _ROWS], ranks, smoother)
