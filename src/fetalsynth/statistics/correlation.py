@@ -154,11 +154,13 @@ def cluster_bootstrap(
     members = [np.flatnonzero(which == k) for k in range(which.max() + 1)]
     if len(members) < 3:
         return None
-    values = np.empty(draws)
-    for draw in range(draws):
-        chosen = rng.integers(0, len(members), len(members))
-        rows = np.concatenate([members[k] for k in chosen])
-        values[draw] = _values(b[rows], a[rows, None], kind)[0]
+    chosen = rng.integers(0, len(members), (draws, len(members)))
+    if kind != "kendall" and len({len(rows) for rows in members}) == 1:
+        rows = np.array(members)[chosen].reshape(draws, -1)
+        values = _rowwise(a[rows], b[rows], kind)
+    else:
+        drawn = (np.concatenate([members[k] for k in each]) for each in chosen)
+        values = np.array([_values(b[rows], a[rows, None], kind)[0] for rows in drawn])
     values = values[np.isfinite(values)]
     if len(values) < 0.9 * draws:
         return None
@@ -182,6 +184,11 @@ def _directed(values: Floats, signs: Floats) -> Floats:
 def _values(y: Floats, columns: Floats, kind: Kind) -> Floats:
     """Coefficients (K,) of columns (n, K) with y (n,)."""
     return np.asarray(_unit(y[:, None], kind)[:, 0] @ _unit(columns, kind), np.float64)
+
+
+def _rowwise(a: Floats, b: Floats, kind: Kind) -> Floats:
+    """Pearson's or Spearman's coefficient of each row of (m, n) with the same row of (m, n)."""
+    return np.asarray((_unit(a.T, kind) * _unit(b.T, kind)).sum(0), np.float64)
 
 
 def _positions(blocks: ArrayLike | None, n: int) -> NDArray[np.intp]:

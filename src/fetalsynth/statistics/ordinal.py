@@ -107,6 +107,8 @@ def maximise(design: Design) -> tuple[Floats, float, Floats]:
     for _ in range(_STEPS):
         move = np.linalg.solve(-hessian, gradient)
         if gradient @ move < _TOLERANCE:
+            at = at + move
+            value, _, hessian = value_and_slopes(design, at)
             break
         share = 1.0
         while not _better(design, at + share * move, value):
