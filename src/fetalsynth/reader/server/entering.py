@@ -52,7 +52,7 @@ def _enter(request: Request, token: str, *, role: Role, onward: str) -> HTMLResp
 
 
 @router.post("/leave")
-def leaving(request: Request, csrf: Annotated[str, Form()]) -> Response:
+def leaving(request: Request, csrf: Annotated[str, Form(max_length=100)] = "") -> Response:
     """End the reader's session on this device."""
     changing_reader(request, csrf=csrf)
     here = context(request)

@@ -74,7 +74,7 @@ def consent_page(request: Request) -> Response:
 def give_consent(
     request: Request,
     *,
-    csrf: Annotated[str, Form()],
+    csrf: Annotated[str, Form(max_length=100)] = "",
     group: Annotated[str, Form(max_length=40)] = "",
     years: Annotated[float | None, Form(ge=0, le=80, allow_inf_nan=False)] = None,
     reads: Annotated[str, Form(max_length=40)] = "",
@@ -113,7 +113,7 @@ def display_page(request: Request) -> Response:
 def check_display(
     request: Request,
     *,
-    csrf: Annotated[str, Form()],
+    csrf: Annotated[str, Form(max_length=100)] = "",
     dark: Annotated[str, Form(max_length=4)] = "",
     bright: Annotated[str, Form(max_length=4)] = "",
     room: Annotated[str, Form(max_length=20)] = "",
@@ -162,7 +162,7 @@ def begin_page(request: Request) -> Response:
 
 
 @router.post("/begin")
-def begin(request: Request, csrf: Annotated[str, Form()]) -> Response:
+def begin(request: Request, csrf: Annotated[str, Form(max_length=100)] = "") -> Response:
     """Leave the practice behind."""
     reader = changing_reader(request, csrf=csrf)
     if _stage(request, reader) == "/begin":

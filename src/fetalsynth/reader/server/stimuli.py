@@ -30,6 +30,8 @@ def stimulus(served: ServedStudy, shown: Shown, part: str) -> bytes:
 
     Raises LookupError where the screen has no such part.
     """
+    if part not in parts(served):
+        raise KeyError(part)
     side, _, name = part.rpartition("-")
     files = stimulus_files(_item(served, shown, side))
     path = served.folder / files["" if name == _IMAGE else name]
@@ -39,7 +41,6 @@ def stimulus(served: ServedStudy, shown: Shown, part: str) -> bytes:
 
 
 def _item(served: ServedStudy, shown: Shown, side: str) -> Item:
-    sides = ("",) if shown.item2_id is None else SIDES
-    if side not in sides:
-        raise KeyError(side)
-    return served.items[(shown.item2_id or "") if side == "right" else shown.item_id]
+    if side == "right" and shown.item2_id is not None:
+        return served.items[shown.item2_id]
+    return served.items[shown.item_id]
