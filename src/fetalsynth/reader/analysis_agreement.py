@@ -22,7 +22,7 @@ from fetalsynth.statistics.agreement import (
 )
 from fetalsynth.statistics.intraclass import Model, intraclass
 
-DRAWS = 1000
+DRAWS = 500
 _LEAST_ITEMS = 5
 
 

@@ -23,7 +23,7 @@ from fetalsynth.reader.analysis_readings import Floats, Readings
 from fetalsynth.statistics.correlation import Sign, cluster_bootstrap, permutation_table
 from fetalsynth.statistics.multiplicity import benjamini_hochberg
 
-LEAST_IMAGES, LEAST_SETS, MOST_REGRESSIONS = 10, 4, 8
+LEAST_IMAGES, LEAST_SETS, MOST_REGRESSIONS, MOST_INTERVALS = 10, 4, 8, 40
 _FILES = ("synthetic_file", "file")
 _OTHERS = ("subject", "real_file", "nearest_file", "cluster", "space", "axis_1", "axis_2")
 _SIGNS: dict[str, Sign] = {"lower": -1, "higher": 1, "none": 0}
@@ -157,9 +157,11 @@ def _by_image(
             "points": {},
             "note": f"no metric of single images is known for {LEAST_IMAGES} images or more",
         }
-    rows = [_image_row(name, column, y, seed=seed) for name, column in table.items()]
+    rows = _image_rows(table, y, seed=seed)
     _adjust(rows)
     rows.sort(key=lambda row: row["p_value"] if row["p_value"] is not None else 2.0)
+    for row in rows[:MOST_INTERVALS]:
+        row["ci95"] = _interval(table[row["metric"]], y, seed=seed, stream=row["metric"])
     for row in rows[:MOST_REGRESSIONS]:
         row["regression"] = _slope(readings, table[row["metric"]], row["metric"])
     known = {name: np.isfinite(column) & np.isfinite(y) for name, column in table.items()}
@@ -180,32 +182,53 @@ def _by_image(
     }
 
 
-def _image_row(name: str, column: Floats, y: Floats, *, seed: int) -> dict[str, Any]:
-    known = np.isfinite(column) & np.isfinite(y)
-    return {
-        "metric": name,
-        **_correlation(column[known], y[known], expected=0, seed=seed, stream=name),
-        "regression": None,
-    }
+def _image_rows(table: Mapping[str, Floats], y: Floats, *, seed: int) -> list[dict[str, Any]]:
+    """Spearman's ρ of each metric with y; metrics known for the same images share permutations."""
+    together: dict[bytes, list[str]] = {}
+    for name, column in table.items():
+        together.setdefault((np.isfinite(column) & np.isfinite(y)).tobytes(), []).append(name)
+    rows = []
+    for mask, names in together.items():
+        known = np.frombuffer(mask, bool)
+        columns = np.stack([table[name][known] for name in names], axis=1)
+        signs: list[Sign] = [0] * len(names)
+        rows += _rows(names, columns, y[known], signs, seed=seed, stream="images")
+    return [{**row, "regression": None} for row in rows]
 
 
-def _correlation(x: Floats, y: Floats, *, expected: Sign, seed: int, stream: str) -> dict[str, Any]:
+def _rows(
+    names: Sequence[str],
+    columns: Floats,
+    y: Floats,
+    expected: Sequence[Sign],
+    *,
+    seed: int,
+    stream: str,
+) -> list[dict[str, Any]]:
     rng = numpy_rng(seed=seed, stream=f"reader/metrics/{stream}")
-    found = permutation_table(x[:, None], y, kind="spearman", expected=[expected], rng=rng)
-    value, p = float(found.values[0]), float(found.p_values[0])
-    interval = (
-        cluster_bootstrap(x, y, kind="spearman", rng=rng, draws=999)
-        if math.isfinite(value)
-        else None
-    )
-    return {
-        "spearman": value if math.isfinite(value) else None,
-        "ci95": None if interval is None else list(interval),
-        "p_value": p if math.isfinite(p) else None,
-        "p_adjusted": None,
-        "expected": expected,
-        "n": len(x),
-    }
+    found = permutation_table(columns, y, kind="spearman", expected=expected, rng=rng)
+    return [
+        {
+            "metric": name,
+            "spearman": float(value) if math.isfinite(value) else None,
+            "ci95": None,
+            "p_value": float(p) if math.isfinite(p) else None,
+            "p_adjusted": None,
+            "expected": sign,
+            "n": len(y),
+        }
+        for name, value, p, sign in zip(names, found.values, found.p_values, expected, strict=True)
+    ]
+
+
+def _interval(x: Floats, y: Floats, *, seed: int, stream: str) -> list[float] | None:
+    """Interval of Spearman's ρ over resampled images (or sets)."""
+    known = np.isfinite(x) & np.isfinite(y)
+    if len(np.unique(x[known])) < 2 or len(np.unique(y[known])) < 2:
+        return None
+    rng = numpy_rng(seed=seed, stream=f"reader/metrics/interval/{stream}")
+    ends = cluster_bootstrap(x[known], y[known], kind="spearman", rng=rng, draws=499)
+    return None if ends is None else list(ends)
 
 
 def _adjust(rows: list[dict[str, Any]]) -> None:
@@ -233,16 +256,18 @@ def _by_set(
     }
     shared = [each for each in scores if each.set in means]
     names = [n for n in shared[0].metrics if all(n in s.metrics for s in shared)] if shared else []
-    rows: list[dict[str, Any]] = []
-    for name in names:
-        x = np.array([each.metrics[name][0] for each in shared])
+    rows: list[dict[str, Any]] = [
+        {"metric": name, "expected": shared[0].metrics[name][1]} for name in names
+    ]
+    if names and len(shared) >= LEAST_SETS:
+        columns = np.array([[each.metrics[name][0] for name in names] for each in shared])
         y = np.array([means[each.set] for each in shared])
-        sign = shared[0].metrics[name][1]
-        values = {each.set: each.metrics[name][0] for each in shared}
-        row: dict[str, Any] = {"metric": name, "expected": sign, "values": values}
-        if len(shared) >= LEAST_SETS:
-            row |= _correlation(x, y, expected=sign, seed=seed, stream=f"sets/{name}")
-        rows.append(row)
+        signs = [shared[0].metrics[name][1] for name in names]
+        rows = _rows(names, columns, y, signs, seed=seed, stream="sets")
+        for place, row in enumerate(rows[:MOST_INTERVALS]):
+            row["ci95"] = _interval(columns[:, place], y, seed=seed, stream=f"sets/{names[place]}")
+    for row in rows:
+        row["values"] = {each.set: each.metrics[row["metric"]][0] for each in shared}
     if rows and "p_value" in rows[0]:
         _adjust(rows)
     enough = len(shared) >= LEAST_SETS
