@@ -71,7 +71,7 @@ def match(scores: Sequence[Score], table: Table, *, path: Path) -> Matched:
     }
     sets = tuple(name for name in names if places[name])
     if len(sets) < LEAST_SETS:
-        known = sorted({min(each, key=len) for each in table.aliases})
+        known = [each[0] for each in table.aliases]
         raise UserError(
             f"{path}: {len(sets)} of its sets ({', '.join(names[:3])} …) are sets of arm "
             f"{table.arm}; at least {LEAST_SETS} are needed, called like {', '.join(known[:3])}"

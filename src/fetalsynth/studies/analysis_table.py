@@ -30,7 +30,7 @@ class Origin:
 class Table:
     """Values (n,) of one metric: their factors' levels, the training of each, the set of each.
 
-    ``aliases`` are the names by which each set may be called; ``floor`` is the median of what real
+    ``aliases`` are the names by which each set may be called, the fullest first; ``floor`` is the median of what real
     images score against real ones, NaN where unknown.
     """
 
@@ -40,7 +40,7 @@ class Table:
     values: NDArray[np.float64]
     factors: dict[str, list[Level]]
     units: list[str]
-    aliases: list[frozenset[str]]
+    aliases: list[tuple[str, ...]]
     floor: float
     caveats: tuple[str, ...]
 
@@ -179,10 +179,10 @@ def _complete(units: list[str], factors: dict[str, list[Level]]) -> tuple[list[i
     return [k for k, unit in enumerate(units) if unit not in left_out], [said]
 
 
-def _aliases(row: Row, origin: Origin | None) -> frozenset[str]:
+def _aliases(row: Row, origin: Origin | None) -> tuple[str, ...]:
     cell, seed = row["cell"], row["seed"]
     made = (origin.generate,) if origin else ()
-    return frozenset((cell, f"{cell} seed {seed}", f"{cell}/{seed}", row["step"], *made))
+    return (f"{cell} seed {seed}", f"{cell}/{seed}", cell, row["step"], *made)
 
 
 def level(text: str) -> Level:
