@@ -30,8 +30,8 @@ class Origin:
 class Table:
     """Values (n,) of one metric: their factors' levels, the training of each, the set of each.
 
-    ``aliases`` are the names by which each set may be called, the fullest first; ``floor`` is the median of what real
-    images score against real ones, NaN where unknown.
+    ``aliases`` are the names by which each set may be called, the fullest first; ``floor`` is the
+    median of what real images score against real ones, NaN where unknown.
     """
 
     arm: str
