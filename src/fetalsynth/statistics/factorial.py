@@ -38,7 +38,8 @@ Floats = NDArray[np.float64]
 class Effect:
     """One term: F with its degrees of freedom (after ε), p, share of variance, and its error.
 
-    ``f`` and ``p_value`` are NaN and ``share`` None where nothing is left to test against.
+    ``f`` and ``p_value`` are NaN and ``share`` None where nothing is left to test against;
+    ``note`` says what a reader must know of the error, "" where there is nothing.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Effect:
     share: VarianceShare | None
     epsilon: float
     error: str
+    note: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,11 +103,9 @@ def factorial(
     layout = make_layout(values=values, factors=factors, units=units)
     order = list(factors)
     effects: list[Effect] = []
-    notes: list[str] = []
     for inside in terms_of(list(layout.within)):
         weights = contrasts(inside, layout.within, layout.table.shape[1])
         stratum = make_stratum(layout, inside, layout.table @ weights)
-        notes += [stratum.note] if stratum.note and stratum.note not in notes else []
         effects += [_effect(stratum, term, layout, order) for term in stratum.models]
     effects = [each for each in effects if each.factors]
     if all(np.isnan(each.p_value) for each in effects):
@@ -113,7 +113,7 @@ def factorial(
     effects.sort(key=lambda each: (len(each.factors), [order.index(f) for f in each.factors]))
     return Factorial(
         effects=tuple(effects),
-        notes=tuple(notes),
+        notes=tuple(dict.fromkeys(each.note for each in effects if each.note)),
         n=layout.table.size,
         units=len(layout.table),
     )
@@ -182,6 +182,7 @@ def _effect(stratum: Stratum, term: Term, layout: Layout, order: list[str]) -> E
         share=share,
         epsilon=epsilon,
         error=stratum.error,
+        note=stratum.note,
     )
 
 

@@ -54,10 +54,10 @@ def _anova(table: Table) -> Iterator[Entry]:
         yield refused("factorial", table, str(error))
         return
     for each in found.effects:
-        yield _of_effect(each, table, (*found.notes, *table.caveats))
+        yield _of_effect(each, table)
 
 
-def _of_effect(each: Effect, table: Table, caveats: tuple[str, ...]) -> Entry:
+def _of_effect(each: Effect, table: Table) -> Entry:
     said = " × ".join(spoken(factor) for factor in each.factors)
     share = each.share
     return Entry(
@@ -75,7 +75,7 @@ def _of_effect(each: Effect, table: Table, caveats: tuple[str, ...]) -> Entry:
         if share is None
         else effect("partial omega squared", share.omega_squared, share.interval),
         verdict="",
-        caveats=caveats,
+        caveats=(*([each.note] if each.note else []), *table.caveats),
         table=_means(table, each.factors[0]) if len(each.factors) == 1 else (),
     )
 
@@ -160,7 +160,8 @@ def _verdict(entry: Entry, alpha: float) -> str:
         return f"{entry.metric}: {about} could not be tested, see the caveats."
     numbers = f"{entry.statistic} = {number(entry.value or 0.0)}, {p_text(p)} after Holm"
     if p >= alpha:
-        return f"{entry.metric}: no effect of {about} was shown ({numbers}). {ABSENCE}"
+        what = "trend over" if entry.kind == "trend" else "effect of"
+        return f"{entry.metric}: no {what} {about} was shown ({numbers}). {ABSENCE}"
     if len(entry.factors) > 1:
         return (
             f"{entry.metric}: the effect of one factor depends on the other: {about} ({numbers})."
