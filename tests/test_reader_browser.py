@@ -317,9 +317,7 @@ def test_an_answer_waits_for_a_server_that_comes_back(
     desk.keys("3", "e")
     server.kill()
     desk.keys("Enter")
-    desk.page.wait_for_function(
-        "document.getElementById('note').textContent.includes('Not stored')"
-    )
+    desk.page.get_by_text("Not stored yet").wait_for()
     again = LiveServer(opened.folder, port=server.port)
     try:
         desk.shown(other_than=at)
