@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 class Overheads:
     """What a step costs besides its network, measured on this machine.
 
-    ``start_seconds`` is how long a process takes to load what it needs; ``assess_seconds`` how long
-    one assessment takes; ``set_bytes`` and ``scores_bytes`` what a set and its scores take on disk.
+    ``loading_seconds`` pass once, before the first step; ``step_seconds`` are what a training or
+    generation takes that computes next to nothing; ``assess_seconds`` what one assessment takes;
+    ``set_bytes`` and ``scores_bytes`` what a set and its scores take on disk.
     """
 
-    start_seconds: float
+    loading_seconds: float
+    step_seconds: float
     assess_seconds: float
     set_bytes: int
     scores_bytes: int
@@ -96,15 +98,15 @@ def foretell(
             steps.append(_training(step, recipe, items[step.name], speeds, overheads))
         elif step.kind == "generate":
             speed = speeds[network_key(plan.trainings[served[step.name]])]
-            seconds = overheads.start_seconds + made_per_set * speed.sample_seconds
+            seconds = overheads.step_seconds + made_per_set * speed.sample_seconds
             steps.append(_cost(step, step.images, seconds, overheads.set_bytes))
         else:
-            seconds = overheads.start_seconds + overheads.assess_seconds
-            steps.append(_cost(step, step.images, seconds, overheads.scores_bytes))
+            cost = _cost(step, step.images, overheads.assess_seconds, overheads.scores_bytes)
+            steps.append(cost)
     states = [2 * speeds[network_key(one)].state_bytes for one in plan.trainings.values()]
     return Forecast(
         steps=tuple(steps),
-        wall_seconds=wall_seconds(steps, slots=slots),
+        wall_seconds=overheads.loading_seconds + wall_seconds(steps, slots=slots),
         scratch_bytes=sum(sorted(states, reverse=True)[:slots]),
     )
 
@@ -166,7 +168,7 @@ def _training(
     return _cost(
         step,
         images,
-        overheads.start_seconds + images * speed.train_seconds,
+        overheads.step_seconds + images * speed.train_seconds,
         speed.weight_bytes * copies * networks * len(recipe.kept_epochs()),
     )
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,67 +13,77 @@ from fetalsynth.errors import UserError
 from fetalsynth.randomness import numpy_rng
 from fetalsynth.studies.commands import CACHE, changed_settings
 from fetalsynth.studies.data import DataFacts
+from fetalsynth.studies.executors.local import LocalExecutor
 from fetalsynth.studies.forecast import Overheads
 from fetalsynth.studies.plan import Plan
 from fetalsynth.studies.recipe import StudyRecipe
+from fetalsynth.studies.state import log_tail
 from fetalsynth.studies.steps import Step
 from fetalsynth.training.recipe import Recipe
-
-_LOADING = "import torch, fetalsynth.synthesis.images, fetalsynth.training.loop"
 
 
 def rehearse(
     study: StudyRecipe, plan: Plan, *, data: DataFacts, scratch: Path, threads: int
 ) -> Overheads:
-    """Time the start of a process, and one assessment of a set like the study's.
+    """Time loading, a step that computes next to nothing, and one assessment like the study's.
 
     For images a network of the first training is trained for one step, sampled and assessed. For
-    volumes the held-out ones with noise stand for synthetic ones, as the study would compare them.
+    volumes one held-out volume with noise stands for a synthetic one, compared as the study would.
     ``scratch`` is an empty folder for what that makes. Raises UserError with the command's own
     words where one fails.
     """
-    if study.modality == "mri":
-        return _volumes(study, plan, data=data, scratch=scratch, threads=threads)
-    train = next(step for step in plan.of_kind("train"))
+    stage = _Stage(scratch, threads=threads)
+    try:
+        loading = stage.run(["--version"])
+        rehearsed = _volumes if study.modality == "mri" else _images
+        return rehearsed(study, plan, data=data, stage=stage, loading=loading)
+    finally:
+        stage.close()
+
+
+def _images(
+    study: StudyRecipe, plan: Plan, *, data: DataFacts, stage: _Stage, loading: float
+) -> Overheads:
+    train = plan.of_kind("train")[0]
     recipe = plan.trainings[train.name]
     assert isinstance(recipe, Recipe)
     one_step = recipe.model_copy(
         update={"epochs": 1, "snapshots": (), "images": recipe.batch_size, "decay_epochs": 0}
     )
     options = changed_settings(train.command[1], one_step)
-    command = ["train", train.command[1], "--data", str(data.path), "--out", "model", *options]
-    start = _run(command, scratch, threads)
-    made = ["generate", "model", "--n", str(study.generate.n), "--out", "set"]
-    _run(made, scratch, threads)
-    assess = _like(plan.of_kind("assess")[0], real=data.path)
-    assess_seconds = _run(assess, scratch, threads)
+    base = train.command[1]
+    step = stage.run(["train", base, "--data", str(data.path), "--out", "model", *options])
+    stage.run(["generate", "model", "--n", str(study.generate.n), "--out", "set"])
+    assess_seconds = stage.run(_like(plan.of_kind("assess")[0], real=data.path))
     return Overheads(
-        start_seconds=start,
-        assess_seconds=max(0.0, assess_seconds - start),
-        set_bytes=_size(scratch / "set"),
-        scores_bytes=_size(scratch / "scores"),
+        loading_seconds=loading,
+        step_seconds=step,
+        assess_seconds=assess_seconds,
+        set_bytes=_size(stage.folder / "set"),
+        scores_bytes=_size(stage.folder / "scores"),
     )
 
 
 def _volumes(
-    study: StudyRecipe, plan: Plan, *, data: DataFacts, scratch: Path, threads: int
+    study: StudyRecipe, plan: Plan, *, data: DataFacts, stage: _Stage, loading: float
 ) -> Overheads:
     records = assessed_volumes(study, data)
-    (scratch / "set").mkdir()
-    for record in records[:1]:
-        _noisy(data.path, record, scratch / "set")
-    start = _timed([sys.executable, "-c", _LOADING], scratch, threads)
+    made = stage.folder / "set"
+    made.mkdir()
+    _noisy(data.path, records[0], made)
     command = ["assess", "--paired", "--real", str(data.path), "--synthetic", "set"]
-    command += ["--out", "scores", "--profile", study.assess.profile]
-    one = max(0.0, _run(command, scratch, threads) - start)
-    several = max(1, len(plan.of_kind("generate")[0].parts))
-    volumes = len(records) * several
+    one = stage.run([*command, "--out", "scores", "--profile", study.assess.profile])
+    sets = max(1, len(plan.of_kind("generate")[0].parts))
     return Overheads(
-        start_seconds=start,
-        assess_seconds=one * volumes,
-        set_bytes=_size(scratch / "set") * volumes,
-        scores_bytes=_size(scratch / "scores") * several,
+        loading_seconds=loading,
+        step_seconds=_VOLUME_STEP_SECONDS,
+        assess_seconds=one * len(records) * sets,
+        set_bytes=_size(made) * len(records) * sets,
+        scores_bytes=_size(stage.folder / "scores") * sets,
     )
+
+
+_VOLUME_STEP_SECONDS = 2.0  # reading volumes and writing previews, little beside the rest
 
 
 def assessed_volumes(study: StudyRecipe, data: DataFacts) -> list[VolumeRecord]:
@@ -108,25 +115,35 @@ def _like(step: Step, *, real: Path) -> list[str]:
     return command
 
 
-def _run(command: Sequence[str], folder: Path, threads: int) -> float:
-    return _timed([sys.executable, "-m", "fetalsynth", *command], folder, threads)
+class _Stage:
+    """Runs single commands in ``folder`` as the study would on this machine."""
 
+    def __init__(self, folder: Path, *, threads: int) -> None:
+        self.folder, self.threads = folder, threads
+        self._executor = LocalExecutor(folder=folder, cores=threads)
+        self._count = 0
 
-def _timed(command: Sequence[str], folder: Path, threads: int) -> float:
-    began = time.perf_counter()
-    ended = subprocess.run(
-        command,
-        cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": str(threads)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if ended.returncode:
-        said = (ended.stderr.strip() or ended.stdout.strip()).splitlines()[-1:]
-        raise UserError(f"the rehearsal of `{' '.join(command[3:])}` failed: {' '.join(said)}")
-    return time.perf_counter() - began
+    def run(self, command: Sequence[str]) -> float:
+        """Seconds that the command takes; UserError with its last words where it fails."""
+        self._count += 1
+        step = Step(
+            name=f"rehearsal-{self._count}",
+            kind="train",
+            command=tuple(command),
+            out=Path("out"),
+            threads=self.threads,
+        )
+        began = time.perf_counter()
+        self._executor.submit(step)
+        while not (ended := self._executor.poll()):
+            time.sleep(0.02)
+        if ended[0].exit_code:
+            said = log_tail(self.folder, step.name, lines=1)
+            raise UserError(f"the rehearsal of `{' '.join(command)}` failed: {said}")
+        return time.perf_counter() - began
+
+    def close(self) -> None:
+        self._executor.close()
 
 
 def _size(folder: Path) -> int:
