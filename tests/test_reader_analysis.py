@@ -272,18 +272,21 @@ def test_reader_scores_by_set() -> None:
 
 
 def test_pairs() -> None:
+    """Two readers on the same 60 pairs, sides drawn anew for each and for the repeats."""
     rng = np.random.default_rng(13)
     rows = []
     for reader, chance in (("good", 0.9), ("guessing", 0.5)):
-        for number in range(60):
+        for place, number in enumerate([*range(60), *range(5)]):
             left_real, right = rng.random() < 0.5, rng.random() < chance
+            sides = (f"real-{number}", f"fake-{number}")
             rows.append(
                 Row(
                     study="s",
                     reader=reader,
-                    position=number,
-                    item=f"l{number}{reader}",
-                    item2=f"r{number}",
+                    position=place,
+                    presentation=1 + (place >= 60),
+                    item=sides[0 if left_real else 1],
+                    item2=sides[1 if left_real else 0],
                     truth="real" if left_real else "synthetic",
                     set="dcgan",
                     choice="left" if left_real == right else "right",
@@ -291,6 +294,9 @@ def test_pairs() -> None:
                 )
             )
     record = analyse(rows)
+    assert record["study"]["images"] == 60
+    assert record["study"]["repeats"] == 10
+    assert "unfinished" not in {each["name"] for each in record["caveats"]}
     good, guessing = record["readers"]
     low, high = good["d_prime"]["ci95"]
     assert low <= sqrt(2) * norm.ppf(0.9) <= high

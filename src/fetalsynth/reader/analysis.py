@@ -20,7 +20,7 @@ from fetalsynth.reader.analysis_detection import each_reader, together
 from fetalsynth.reader.analysis_metrics import SetScores, against_metrics
 from fetalsynth.reader.analysis_pairs import each_reader_of_pairs, pairs_together
 from fetalsynth.reader.analysis_quality import quality_by_set, reader_scores_csv
-from fetalsynth.reader.analysis_readings import Readings, readings_of
+from fetalsynth.reader.analysis_readings import Readings, readings_of, shown
 from fetalsynth.reader.analysis_rows import Row
 from fetalsynth.reader.analysis_sets import each_set, sets_against_each_other
 from fetalsynth.reader.analysis_verdict import caveats, outcome
@@ -91,7 +91,7 @@ def _study(readings: Readings, rows: Sequence[Row]) -> dict[str, Any]:
         "sets": list(readings.synthetic_sets),
         "answers": len(rows),
         "repeats": len(readings.repeats),
-        "catch": len({row.item for row in readings.catch}),
+        "catch": len({shown(row) for row in readings.catch}),
     }
 
 

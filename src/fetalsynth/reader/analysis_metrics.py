@@ -272,7 +272,9 @@ def _by_set(
         _adjust(rows)
     enough = len(shared) >= LEAST_SETS
     note = (
-        "" if enough else f"correlations over sets need {LEAST_SETS} sets, here are {len(shared)}"
+        ""
+        if enough
+        else f"correlations over sets need {LEAST_SETS} sets; scores of {len(shared)} were given"
     )
     return {"rows": rows, "means": means, "note": note}
 

@@ -83,4 +83,8 @@ def _d_prime(mean: dict[str, Any]) -> dict[str, Any]:
         return sqrt(2) * float(ndtri(min(max(p, 1e-3), 1 - 1e-3)))
 
     ends = mean["ci95"]
-    return {"value": at(mean["value"]), "ci95": None if ends is None else [at(e) for e in ends]}
+    return {
+        "value": at(mean["value"]),
+        "ci95": None if ends is None else [at(e) for e in ends],
+        "random_readers": mean["random_readers"],
+    }

@@ -21,8 +21,8 @@ class Readings:
     Arrays are (readers, images), NaN where there is no answer. ``signal`` (images,) is true for
     synthetic ones. ``said_synthetic`` and ``correct`` are 0 or 1; ``rating`` is higher the more
     surely synthetic (the confidence turned round); ``quality`` as answered; ``seconds`` active.
-    Of pairs, ``signal`` is true where the left image is the synthetic one, and only ``correct`` and
-    ``seconds`` hold numbers.
+    Of pairs (an image is then a pair, whichever side is left) only ``correct`` and ``seconds`` hold
+    numbers, and ``signal`` says nothing.
     """
 
     pairs: bool
@@ -64,11 +64,11 @@ def readings_of(rows: Sequence[Row]) -> Readings:
     used = [row for row in rows if row.block != "practice" and row.role != "practice"]
     _check(used)
     main = [row for row in used if row.role == "main"]
-    first = {(row.reader, row.item): row for row in main if row.presentation == 1}
+    first = {(row.reader, shown(row)): row for row in main if row.presentation == 1}
     if not first:
         raise UserError("nothing but practice was answered yet; analyse when readers are done")
     readers = tuple(dict.fromkeys(row.reader for row in first.values()))
-    by_item = {row.item: row for row in first.values()}
+    by_item = {name: row for (_, name), row in first.items()}
     images = tuple(sorted(by_item))
     about = [by_item[item] for item in images]
     grid = [[first.get((reader, item)) for item in images] for reader in readers]
@@ -78,7 +78,7 @@ def readings_of(rows: Sequence[Row]) -> Readings:
         readers=readers,
         groups=tuple(groups[reader] for reader in readers),
         images=images,
-        signal=np.array([row.truth == "synthetic" for row in about]),
+        signal=np.array([row.truth == "synthetic" and not row.item2 for row in about]),
         sets=tuple(row.set for row in about),
         files=tuple(row.source_file for row in about),
         said_synthetic=_grid(grid, _said_synthetic),
@@ -91,6 +91,11 @@ def readings_of(rows: Sequence[Row]) -> Readings:
         repeats=_repeats(main, first),
         catch=tuple(row for row in used if row.role == "catch"),
     )
+
+
+def shown(row: Row) -> str:
+    """Name of what was shown; of a pair the same whichever stood on the left."""
+    return "+".join(sorted((row.item, row.item2))) if row.item2 else row.item
 
 
 def _said_synthetic(row: Row) -> float | None:
@@ -107,8 +112,8 @@ def _grid(grid: Sequence[Sequence[Row | None]], value: Callable[[Row], float | N
 
 
 def _repeats(main: Sequence[Row], first: dict[tuple[str, str], Row]) -> tuple[tuple[Row, Row], ...]:
-    again = [row for row in main if row.presentation > 1 and (row.reader, row.item) in first]
-    return tuple((first[row.reader, row.item], row) for row in again)
+    again = [row for row in main if row.presentation > 1 and (row.reader, shown(row)) in first]
+    return tuple((first[row.reader, shown(row)], row) for row in again)
 
 
 def _check(rows: Sequence[Row]) -> None:
@@ -120,7 +125,7 @@ def _check(rows: Sequence[Row]) -> None:
     for row in rows:
         if not row.item2 and truths.setdefault(row.item, row.truth) != row.truth:
             raise UserError(f"item {row.item}: real in one row and synthetic in another")
-        key = (row.reader, row.item, row.presentation)
+        key = (row.reader, shown(row), row.presentation)
         if key in seen:
             raise UserError(f"reader {row.reader}, item {row.item}: the same answer stands twice")
         seen.add(key)

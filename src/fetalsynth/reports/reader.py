@@ -17,7 +17,7 @@ from fetalsynth.reports.page import render
 from fetalsynth.reports.provenance import records
 from fetalsynth.reports.reader_plots import Line, Mark, dot_chart, interval_chart, share_bars
 from fetalsynth.reports.reader_verdict import between, judge_readers, percent
-from fetalsynth.reports.wording import duration, number, p_value, readable_time
+from fetalsynth.reports.wording import duration, p_value, plural, readable_time
 
 FILENAME, ANALYSIS = "report.html", "analysis.json"
 MOST_PAIRS = 60
@@ -78,7 +78,7 @@ def write_report(folder: Path, manifest: Manifest) -> Path:
         "between_ends": between,
         "figure": _figure,
         "p": lambda value: "–" if value is None else p_value(value),
-        "lasted": lambda value: "–" if value is None else duration(value),
+        "lasted": lambda value: "–" if value is None else duration(value).replace(" ", "\u00a0"),
     }
     path = folder / FILENAME
     write_text(path, render("reader.html", title="Reader study", context=context))
@@ -303,6 +303,6 @@ def _said(row: Mapping[str, Any]) -> str:
     ends = row["ci95"]
     interval = f" ({_fixed(ends[0], 2)} to {_fixed(ends[1], 2)})" if ends else ""
     adjusted = "–" if row["p_adjusted"] is None else p_value(row["p_adjusted"])
-    return f"Spearman’s ρ {_fixed(row['spearman'], 2)}{interval}, adjusted p {adjusted}, " + (
-        f"{number(row['n'])} images"
+    return f"Spearman’s ρ {_fixed(row['spearman'], 2)}{interval}, adjusted p {adjusted}, " + plural(
+        row["n"], "image"
     )
