@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from fetalsynth.statistics.blocks import friedman, friedman_pairs
+from fetalsynth.statistics.divisions import divisions
 from fetalsynth.statistics.multiplicity import holm
 from fetalsynth.statistics.ranks import (
     cliffs_delta,
@@ -143,3 +144,13 @@ def test_friedman_does_not_see_differences_between_trainings() -> None:
     table = np.random.default_rng(9).normal(size=(6, 3))
     shifted = table + 100 * np.arange(6)[:, None]
     assert friedman(shifted).statistic == pytest.approx(friedman(table).statistic)
+
+
+def test_few_values_are_divided_in_all_ways() -> None:
+    assert divisions([3, 3, 3]) == 1680
+    assert divisions([2, 5]) == 21
+    apart = [np.array([1.0, 2, 3]), np.array([4.0, 5, 6]), np.array([7.0, 8, 9])]
+    found = kruskal_wallis(apart, rng=np.random.default_rng(0))
+    assert found.p_value == pytest.approx(6 / 1680)  # the six orders of the groups
+    trend = jonckheere_terpstra(apart, expected=1, rng=np.random.default_rng(0))
+    assert trend.p_value == pytest.approx(1 / 1680)

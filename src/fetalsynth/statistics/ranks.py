@@ -8,7 +8,9 @@ Sources
     ties.
 Small groups
     With few values per group the χ² and normal approximations are off; give ``rng`` and p comes
-    from random permutations instead, (1 + hits) / (1 + permutations).
+    from all divisions of the values into groups where there are no more of them than
+    ``permutations`` (1680 for three groups of three), else from random permutations,
+    (1 + hits) / (1 + permutations).
 """
 
 from __future__ import annotations
@@ -21,12 +23,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fetalsynth.statistics.correlation import Sign
+from fetalsynth.statistics.divisions import permutation_p
 from fetalsynth.statistics.intervals import sample
 from fetalsynth.statistics.multiplicity import holm
 
 Floats = NDArray[np.float64]
 PERMUTATIONS = 9999
-_TIE = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,8 +89,7 @@ def kruskal_wallis(
     if rng is None:
         p = float(chdtrc(df, statistic))
     else:
-        hits = (h(_shuffled(ranks, permutations, rng)) >= statistic * (1 - _TIE)).sum()
-        p = float((1 + hits) / (1 + permutations))
+        p = permutation_p(ranks, sizes, h, rng, permutations)
     return KruskalWallis(
         statistic=statistic, df=df, p_value=p, epsilon_squared=statistic / (n - 1), n=n
     )
@@ -157,7 +158,12 @@ def jonckheere_terpstra(
     elif rng is None:
         p = float(2 * ndtr(-abs(z)) if expected == 0 else ndtr(-z * expected))
     else:
-        p = _permutation_p(ranks, later, expected, rng, permutations)
+
+        def directed(rows: Floats) -> Floats:
+            scores = _scores(rows, later)
+            return np.abs(scores) if expected == 0 else scores * expected
+
+        p = permutation_p(ranks, sizes, directed, rng, permutations)
     return Trend(
         statistic=(observed + pairs_x) / 2,
         z=z,
@@ -172,21 +178,6 @@ def _scores(rows: Floats, later: Floats) -> Floats:
     """Rising less falling pairs of ranks (m, n), counted where the second group is later."""
     rises = np.sign(rows[:, None, :] - rows[:, :, None])
     return np.asarray((rises * later).sum((1, 2)) / 2)
-
-
-def _permutation_p(
-    ranks: Floats, later: Floats, expected: Sign, rng: np.random.Generator, permutations: int
-) -> float:
-    def directed(rows: Floats) -> Floats:
-        scores = _scores(rows, later)
-        return np.abs(scores) if expected == 0 else scores * expected
-
-    target, hits = directed(ranks[None])[0], 0
-    block = max(1, (1 << 22) // len(ranks) ** 2)
-    for start in range(0, permutations, block):
-        rows = _shuffled(ranks, min(block, permutations - start), rng)
-        hits += int((directed(rows) >= target).sum())
-    return (1 + hits) / (1 + permutations)
 
 
 def _score_variance(n: int, sizes: Floats, ties: NDArray[np.int64]) -> float:
@@ -221,7 +212,3 @@ def _pooled(groups: Sequence[ArrayLike]) -> tuple[Floats, NDArray[np.intp], Floa
     if len(codes) < 3:
         raise ValueError("needs at least three values")
     return np.asarray(rankdata(np.concatenate(parts)), np.float64), codes, sizes
-
-
-def _shuffled(values: Floats, count: int, rng: np.random.Generator) -> Floats:
-    return rng.permuted(np.tile(values, (count, 1)), axis=1)

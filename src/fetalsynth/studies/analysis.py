@@ -13,6 +13,7 @@ from fetalsynth.artifacts.files import write_text
 from fetalsynth.randomness import numpy_rng
 from fetalsynth.studies.analysis_entry import Entry, not_analysed
 from fetalsynth.studies.analysis_factors import factorial_entries, trend_entries
+from fetalsynth.studies.analysis_factors import refused as refuse
 from fetalsynth.studies.analysis_margins import equivalence_entries, power_entries
 from fetalsynth.studies.analysis_published import published_entries
 from fetalsynth.studies.analysis_ranks import kruskal_entries
@@ -100,7 +101,10 @@ def _item(
     refused = [
         not_analysed(kind=item.kind, name=name, why=f"{why}.", arm=item.arm) for why in missing
     ]
-    found = _found(item, tables, seed)
+    varying = [table for table in tables if np.ptp(table.values) > 0]
+    flat = [table for table in tables if not np.ptp(table.values) > 0]
+    refused += [refuse(item.kind, table, "the value is the same for all sets") for table in flat]
+    found = _found(item, varying, seed)
     if not found and not refused:
         why = "none of its metrics is there, or nothing varies between the cells of the arm."
         refused = [not_analysed(kind=item.kind, name=name, why=why, arm=item.arm)]

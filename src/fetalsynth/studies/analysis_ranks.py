@@ -13,7 +13,8 @@ from fetalsynth.studies.analysis_settings import Kruskal
 from fetalsynth.studies.analysis_table import Table
 
 BETWEEN = (
-    "Kruskal–Wallis test of the training runs' values with p from 9999 permutations, effect "
+    "Kruskal–Wallis test of the training runs' values with p from all divisions into groups or "
+    "9999 random ones, effect "
     "epsilon squared (Tomczak and Tomczak 2014), pairs by Dunn (1964); p-values after Holm (1979)."
 )
 WITHIN = (
