@@ -73,20 +73,17 @@ def _now(step: Step, state: StepState, folder: Path) -> StepState:
     """The state as it is: what is said to run, but whose process is gone, was interrupted."""
     from dataclasses import replace
 
-    from fetalsynth.studies.state import held_elsewhere
+    from fetalsynth.studies.state import held_elsewhere, is_growing
     from fetalsynth.studies.steps import is_whole
 
     if state.status == "running":
         if is_whole(step, folder):
             return replace(state, status="done")
-        seconds = (datetime.now(UTC) - datetime.fromisoformat(state.started)).total_seconds()
-        if seconds > _START_SECONDS and not held_elsewhere(step, folder):
+        if not is_growing(folder) and not held_elsewhere(step, folder):
             return replace(state, status="waiting", note="interrupted")
+        seconds = (datetime.now(UTC) - datetime.fromisoformat(state.started)).total_seconds()
         return replace(state, seconds=state.seconds + seconds)
     return state
-
-
-_START_SECONDS = 30.0  # a process that has just been started holds no lock yet
 
 
 def _table(plan: Plan, states: dict[str, StepState], folder: Path) -> Table:

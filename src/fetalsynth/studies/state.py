@@ -63,6 +63,11 @@ def held_elsewhere(step: Step, folder: Path) -> bool:
     return any(_is_locked(path / ".lock") for path in growing(step, folder))
 
 
+def is_growing(folder: Path) -> bool:
+    """Whether a ``study run`` works on this folder now."""
+    return _is_locked(folder / ".lock")
+
+
 def images_so_far(step: Step, folder: Path) -> int:
     """Images that a training that runs has seen, by its statistics; 0 where there are none."""
     seen = 0
