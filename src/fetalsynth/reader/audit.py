@@ -18,7 +18,8 @@ from fetalsynth.artifacts.files import write_text
 from fetalsynth.errors import UserError
 from fetalsynth.randomness import numpy_rng
 from fetalsynth.reader.audit_cues import GATED, Cue, Family, cues_of, describe
-from fetalsynth.reader.audit_statistics import least_p, tell_apart
+from fetalsynth.reader.audit_pixels import TRACES
+from fetalsynth.reader.audit_statistics import detectable, least_p, tell_apart
 from fetalsynth.reader.study import read_key, read_orders, read_study
 
 LEVEL = 0.01
@@ -51,7 +52,7 @@ class Combined:
 
 @dataclass(frozen=True, kw_only=True)
 class Audit:
-    """What an audit found; ``detectable`` is the AUC by family that it would have found (80 %)."""
+    """What an audit found; ``detectable`` is the AUC that it finds with a chance of 80 %."""
 
     verdict: Verdict
     real: int
@@ -60,7 +61,7 @@ class Audit:
     combinations: tuple[Combined, ...]
     findings: tuple[Finding, ...]
     combined: tuple[Combined, ...]
-    detectable: dict[str, float]
+    detectable: float
 
 
 def audit_study(folder: Path, *, seed: int = 0) -> Audit:
@@ -83,7 +84,6 @@ def audit_study(folder: Path, *, seed: int = 0) -> Audit:
 def judge(cues: tuple[Cue, ...], real: np.ndarray, *, seed: int = 0) -> Audit:
     """The verdict on these cues of items of which ``real`` (n,) are real."""
     findings, combined = list[Finding](), list[Combined]()
-    detectable: dict[str, float] = {}
     for family in (*GATED, "content"):
         mine = [cue for cue in cues if cue.family == family]
         if not mine:
@@ -91,11 +91,9 @@ def judge(cues: tuple[Cue, ...], real: np.ndarray, *, seed: int = 0) -> Audit:
         told = tell_apart(
             np.column_stack([cue.values for cue in mine]),
             real,
-            level=_level(family),
             rng=numpy_rng(seed=seed, stream=f"reader-audit-{family}"),
             classifier=family != "names",
         )
-        detectable[family] = told.detectable
         for cue, auc, p in zip(mine, told.auc, told.p, strict=True):
             findings.append(
                 Finding(
@@ -111,7 +109,8 @@ def judge(cues: tuple[Cue, ...], real: np.ndarray, *, seed: int = 0) -> Audit:
             combined.append(Combined(family=family, auc=told.combined, p=told.combined_p))
     leaks = tuple(one for one in findings if _leaks(one))
     combinations = tuple(one for one in combined if _leaks(one))
-    few = least_p(real) > _level("traces") or detectable.get("traces", 1.0) > _STRONG
+    reach = detectable(real, level=_level("traces"), columns=len(TRACES))
+    few = least_p(real) > _level("traces") or reach > _STRONG
     verdict: Verdict = "leak" if leaks or combinations else "too few items" if few else "passed"
     return Audit(
         verdict=verdict,
@@ -121,7 +120,7 @@ def judge(cues: tuple[Cue, ...], real: np.ndarray, *, seed: int = 0) -> Audit:
         combinations=combinations,
         findings=tuple(findings),
         combined=tuple(combined),
-        detectable=detectable,
+        detectable=reach,
     )
 
 
@@ -150,9 +149,8 @@ def said(audit: Audit) -> str:
         lines.append(
             f"  LEAK {both.family} together: AUC {both.auc:.2f} cross-validated, p = {both.p:.2g}"
         )
-    if "traces" in audit.detectable:
-        reach = audit.detectable["traces"]
-        lines.append(f"  a trace with AUC {reach:.2f} or more would be found 4 times in 5")
+    reach = f"{audit.detectable:.2f}"
+    lines.append(f"  a trace that tells them apart with AUC {reach} is found 4 times in 5")
     for one in audit.findings:
         if one.family == "content" and one.p < LEVEL:
             lines.append(f"  not a leak by itself: {one.name}: {_auc(one.auc)}, {one.told}")

@@ -100,7 +100,8 @@ def _of_files(pngs: Sequence[Sequence[Png]]) -> list[Cue]:
 
 def _of_pixels(items: Sequence[Item], pngs: Sequence[Sequence[Png]]) -> list[Cue]:
     seen = [_look(item, one) for item, one in zip(items, pngs, strict=True)]
-    named: list[tuple[Family, dict[str, str]]] = [("traces", TRACES), ("content", CONTENT)]
+    traces = {name: mend for name, (_, mend) in TRACES.items()}
+    named: list[tuple[Family, dict[str, str]]] = [("traces", traces), ("content", CONTENT)]
     return [
         Cue(
             name=name,
