@@ -44,6 +44,7 @@ def conclude(folder: Path) -> None:
     from importlib.util import find_spec
 
     from fetalsynth.studies.analysis import write_analysis
+    from fetalsynth.studies.figures import write_figures
     from fetalsynth.studies.folder import RECIPE_COPY
     from fetalsynth.studies.plan import read_plan
     from fetalsynth.studies.recipe import load_study
@@ -54,10 +55,10 @@ def conclude(folder: Path) -> None:
     count = write_results(folder, plan)
     print(f"results of {count} of {len(plan.cells)} cells in results.csv")
     kept = folder / READERS
-    found = write_analysis(
-        folder, items=study.analysis, plan=plan, readers=kept if kept.is_file() else None
-    )
-    print(f"{found} analyses in analysis.json")
+    readers = kept if kept.is_file() else None
+    found = write_analysis(folder, items=study.analysis, plan=plan, readers=readers)
+    drawn = write_figures(folder, study=study, plan=plan, readers=readers)
+    print(f"{found} analyses in analysis.json, {drawn} figures in figures/")
     if find_spec("fetalsynth.reports.study"):
         pass
 

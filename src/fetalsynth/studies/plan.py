@@ -21,6 +21,7 @@ from fetalsynth.studies.analysis_settings import parse_items
 from fetalsynth.studies.cells import Cell, cells_of, text, with_settings
 from fetalsynth.studies.commands import assess_step, generate_step, train_step
 from fetalsynth.studies.data import DataFacts, check_modality
+from fetalsynth.studies.figures_settings import parse_figures
 from fetalsynth.studies.recipe import StudyRecipe, Value
 from fetalsynth.studies.steps import Step
 from fetalsynth.training.recipe import Recipe, SliceRecipe
@@ -79,6 +80,7 @@ def make_plan(study: StudyRecipe, *, data: Sequence[DataFacts], means: Means | N
     """
     means = means or Means()
     parse_items(study.analysis)
+    parse_figures(study.figures)
     check_modality(data, modality=study.modality)
     fitted = cells_of(study.arms, data=data)
     _check_family(study, fitted.cells)
