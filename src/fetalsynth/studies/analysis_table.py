@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -101,7 +102,7 @@ def make_tables(
     for arm in arms:
         own = [row for row in chosen if row["arm"] == arm]
         for metric in dict.fromkeys(row["metric"] for row in own):
-            of_metric = [row for row in own if row["metric"] == metric and row["value"]]
+            of_metric = [row for row in own if row["metric"] == metric and _finite(row["value"])]
             if of_metric and _wanted(metric, of_metric[0]["direction"], item.metrics):
                 tables.append(_table(arm, metric, of_metric, origins))
     if not chosen:
@@ -113,6 +114,10 @@ def _wanted(metric: str, direction: str, patterns: Sequence[str]) -> bool:
     if patterns:
         return any(fnmatchcase(metric, pattern) for pattern in patterns)
     return direction in ("lower", "higher")
+
+
+def _finite(text: str) -> bool:
+    return bool(text) and math.isfinite(float(text))
 
 
 def _kept(row: Row, where: Mapping[str, Any]) -> bool:
