@@ -18,8 +18,9 @@ import numpy as np
 from scipy.special import ndtr
 
 from fetalsynth.randomness import derive
-from fetalsynth.reader.analysis_detection import each_reader, together
+from fetalsynth.reader.analysis_detection import each_reader
 from fetalsynth.reader.analysis_readings import readings_of
+from fetalsynth.reader.analysis_together import together
 from fetalsynth.reader.analysis_verdict import outcome
 from fetalsynth.reader.simulated import (
     SimulatedReader,

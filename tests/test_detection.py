@@ -21,11 +21,10 @@ from fetalsynth.statistics.mrmc import (
     area_figures,
     balanced_figures,
     bootstrap_over_images,
-    compare_sets,
-    covariances_of_sets,
     reader_mean,
     share_figures,
 )
+from fetalsynth.statistics.mrmc_sets import compare_sets, covariances_of_sets
 
 # Areas of five readers with two modalities in Van Dyke's study (1993), and what MRMCaov 0.1.8
 # prints for them (jackknife covariances): the analysis of Obuchowski and Rockette after Hillis.

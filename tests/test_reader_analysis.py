@@ -19,10 +19,11 @@ from fetalsynth.cli.main import main
 from fetalsynth.errors import UserError
 from fetalsynth.reader.analysis import analyse, tables_of
 from fetalsynth.reader.analysis_agreement import between_readers
-from fetalsynth.reader.analysis_detection import each_reader, together
-from fetalsynth.reader.analysis_metrics import read_set_scores
+from fetalsynth.reader.analysis_detection import each_reader
 from fetalsynth.reader.analysis_readings import readings_of
 from fetalsynth.reader.analysis_rows import Row, rows_csv
+from fetalsynth.reader.analysis_scores import read_set_scores
+from fetalsynth.reader.analysis_together import together
 from fetalsynth.reader.analysis_verdict import outcome
 from fetalsynth.reader.simulated import (
     SimulatedReader,

@@ -12,8 +12,8 @@ from fetalsynth.errors import UserError
 
 if TYPE_CHECKING:
     from fetalsynth.artifacts.manifest import Input, Manifest
-    from fetalsynth.reader.analysis_metrics import SetScores
     from fetalsynth.reader.analysis_rows import Row
+    from fetalsynth.reader.analysis_scores import SetScores
 
 _COMMAND = "fetalsynth reader analyse"
 
@@ -90,7 +90,7 @@ def _draft(wanted: Analyse, source: Input) -> Manifest:
 
 def _scores(wanted: Analyse, rows: list[Row], source: Input) -> list[SetScores]:
     """Scores by set; the digests of the sets stand in the manifest of the study."""
-    from fetalsynth.reader.analysis_metrics import read_set_scores
+    from fetalsynth.reader.analysis_scores import read_set_scores
 
     if not wanted.scores:
         return []

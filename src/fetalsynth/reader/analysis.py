@@ -16,13 +16,15 @@ from fetalsynth.assessment.tables import csv_text
 from fetalsynth.errors import UserError
 from fetalsynth.reader.analysis_agreement import between_readers, within_readers
 from fetalsynth.reader.analysis_conduct import conduct
-from fetalsynth.reader.analysis_detection import each_reader, together
-from fetalsynth.reader.analysis_metrics import SetScores, against_metrics
+from fetalsynth.reader.analysis_detection import each_reader
+from fetalsynth.reader.analysis_metrics import against_metrics
 from fetalsynth.reader.analysis_pairs import each_reader_of_pairs, pairs_together
 from fetalsynth.reader.analysis_quality import quality_by_set, reader_scores_csv
-from fetalsynth.reader.analysis_readings import Readings, readings_of, shown
+from fetalsynth.reader.analysis_readings import Floats, Readings, readings_of, shown
 from fetalsynth.reader.analysis_rows import Row
+from fetalsynth.reader.analysis_scores import SetScores
 from fetalsynth.reader.analysis_sets import each_set, sets_against_each_other
+from fetalsynth.reader.analysis_together import together
 from fetalsynth.reader.analysis_verdict import caveats, outcome
 
 ANALYSIS = "analysis.json"
@@ -65,7 +67,7 @@ def analyse(
     else:
         record["readers"] = each_reader(readings, margin=margin)
         record["together"] = together(readings, margin=margin)
-        record["sets"] = each_set(readings)
+        record["sets"] = each_set(readings, seed=seed)
         record["sets_test"] = sets_against_each_other(readings)
     record["between"] = between_readers(readings, seed=seed)
     record["within"] = within_readers(readings)
@@ -136,7 +138,7 @@ def scores_of(record: Mapping[str, Any], *, inputs: dict[str, Any]) -> Scores:
 
 def tables_of(record: Mapping[str, Any], readings: Readings) -> dict[str, str]:
     """CSV texts by file name."""
-    tables = {"readers.csv": _readers_csv(record)}
+    tables = {"readers.csv": _readers_csv(record), "images.csv": _images_csv(readings)}
     if not readings.pairs:
         judged = reader_scores_csv(readings, what="judged_real")
         tables["judged_real_by_set.csv"] = judged
@@ -166,6 +168,32 @@ def _readers_csv(record: Mapping[str, Any]) -> str:
             cells += [figure["value"], *(figure["ci95"] or (None, None))]
         rows.append(cells)
     return csv_text(header, rows)
+
+
+def _images_csv(readings: Readings) -> str:
+    """What was said of each image, over all readers: for looking at those that deceive most."""
+    header = ["item", "set", "truth", "source_file", "answers"]
+    header += ["share_correct", "share_judged_real", "mean_quality", "mean_seconds"]
+    columns = (
+        _column_means(readings.correct),
+        _column_means(1 - readings.said_synthetic),
+        _column_means(readings.quality),
+        _column_means(readings.seconds),
+    )
+    rows = []
+    for place, item in enumerate(readings.images):
+        truth = "pair" if readings.pairs else ("synthetic" if readings.signal[place] else "real")
+        about = (item, readings.sets[place], truth, readings.files[place])
+        answers = int(np.isfinite(readings.correct[:, place]).sum())
+        rows.append((*about, answers, *(float(column[place]) for column in columns)))
+    return csv_text(header, rows)
+
+
+def _column_means(values: Floats) -> Floats:
+    """Means over readers, NaN where nobody answered."""
+    known = np.isfinite(values)
+    sums = np.where(known, values, 0.0).sum(axis=0)
+    return np.where(known.any(axis=0), sums / np.maximum(known.sum(axis=0), 1), np.nan)
 
 
 def _agreement_csv(between: Mapping[str, Any]) -> str:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from fetalsynth.reader.analysis_detection import equivalence, mean_record, share
+from fetalsynth.reader.analysis_detection import equivalence, share
 from fetalsynth.reader.analysis_readings import Readings
+from fetalsynth.reader.analysis_together import mean_record
 from fetalsynth.statistics.detection import forced_choice
 from fetalsynth.statistics.mrmc import reader_mean, share_figures
 from fetalsynth.statistics.proportions import equivalent_to

@@ -7,28 +7,34 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fetalsynth.reader.analysis_detection import mean_record, share
+from fetalsynth.randomness import numpy_rng
+from fetalsynth.reader.analysis_detection import share
 from fetalsynth.reader.analysis_readings import Floats, Readings
+from fetalsynth.reader.analysis_together import mean_record
 from fetalsynth.statistics.mrmc import (
     Figures,
     area_figures,
     balanced_figures,
-    compare_sets,
-    covariances_of_sets,
+    bootstrap_over_images,
     share_figures,
 )
+from fetalsynth.statistics.mrmc_sets import compare_sets, covariances_of_sets
 from fetalsynth.statistics.multiplicity import holm
 
+DRAWS = 1000
 
-def each_set(readings: Readings) -> list[dict[str, Any]]:
+
+def each_set(readings: Readings, *, seed: int) -> list[dict[str, Any]]:
     """One record per synthetic set, and one for the real images: share judged real, how well told.
 
-    Shares and areas are means over readers; ``counts`` pools all decisions.
+    Shares and areas are means over readers; ``counts`` pools all decisions, with Wilson's interval
+    as if they were independent and ``ci95_images`` from drawing whole images again.
     """
     real = ~readings.signal
-    records = [_set(readings, "real images", real, told=False)]
+    records = [_set(readings, "real images", real, told=False, seed=seed)]
     for name in readings.synthetic_sets:
-        records.append(_set(readings, name or "synthetic", _of_set(readings, name), told=True))
+        chosen = _of_set(readings, name)
+        records.append(_set(readings, name or "synthetic", chosen, told=True, seed=seed))
     return records
 
 
@@ -37,14 +43,19 @@ def _of_set(readings: Readings, name: str) -> NDArray[np.bool_]:
     return readings.signal & named
 
 
-def _set(readings: Readings, name: str, chosen: NDArray[np.bool_], *, told: bool) -> dict[str, Any]:
+def _set(
+    readings: Readings, name: str, chosen: NDArray[np.bool_], *, told: bool, seed: int
+) -> dict[str, Any]:
     judged = (1 - readings.said_synthetic)[:, chosen]
     known = np.isfinite(judged)
     record: dict[str, Any] = {
         "set": name,
         "synthetic": told,
         "images": int(chosen.sum()),
-        "counts": share(int(np.nansum(judged)), int(known.sum())),
+        "counts": {
+            **share(int(np.nansum(judged)), int(known.sum())),
+            "ci95_images": _over_images(judged, seed=seed, stream=name),
+        },
         "judged_real": None,
         "told": None,
         "measure": _measure(readings),
@@ -58,6 +69,20 @@ def _set(readings: Readings, name: str, chosen: NDArray[np.bool_], *, told: bool
         figures = _told(readings, chosen, enough & real_enough)
         record["told"] = mean_record(figures, "told")
     return record
+
+
+def _over_images(judged: Floats, *, seed: int, stream: str) -> list[float] | None:
+    """Interval of the share of all decisions, an image going with all that was said about it."""
+    ones, known = np.nansum(judged, axis=0), np.isfinite(judged).sum(axis=0)
+
+    def statistic(places: NDArray[np.intp]) -> float:
+        return float(ones[places].sum() / max(known[places].sum(), 1))
+
+    if len(ones) < 2:
+        return None
+    rng = numpy_rng(seed=seed, stream=f"reader/sets/{stream}")
+    every = np.ones(len(ones), bool)
+    return list(bootstrap_over_images(statistic, signal=every, rng=rng, draws=DRAWS))
 
 
 def _measure(readings: Readings) -> str:

@@ -58,6 +58,12 @@ def between(ends: list[float] | None) -> str:
     return f"{low.removesuffix(_PERCENT)} to {high}"
 
 
+def fixed(value: float, decimals: int) -> str:
+    """A number with so many decimals, a true minus sign, and no minus before zero."""
+    text = f"{value:.{decimals}f}".replace("-", "−")
+    return text.removeprefix("−") if not float(text.replace("−", "-")) else text
+
+
 def _main(record: Mapping[str, Any]) -> str:
     measure = record["outcome"]["measure"]
     figure = record["together"]["figures"].get(measure)

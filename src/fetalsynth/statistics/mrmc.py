@@ -7,8 +7,7 @@ covariance over images.
 Sources
     Obuchowski and Rockette, *Commun. Stat. Simul.* 24:285, 1995; degrees of freedom: Hillis, *Stat.
     Med.* 26:596, 2007; one set: Hillis, *Stat. Med.* 33:330, 2014. Covariances: DeLong et al.,
-    *Biometrics* 44:837, 1988. Several sets share real images and readers, not synthetic images:
-    the covariances take that up, image by image.
+    *Biometrics* 44:837, 1988.
 """
 
 from __future__ import annotations
@@ -49,16 +48,6 @@ class ReaderMean:
     p_value: float
     random_readers: bool
     readers: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class SetsTest:
-    """F test that all sets have one figure, and the differences of pairs of sets."""
-
-    f: float
-    df: tuple[float, float]
-    p_value: float
-    differences: tuple[tuple[int, int, float, Interval, float], ...]
 
 
 def area_figures(*, scores: ArrayLike, signal: ArrayLike) -> Figures:
@@ -136,7 +125,7 @@ def reader_mean(
         se, df = _random_error(spread, shared, n)
     else:
         se, df = float(np.sqrt(max(figures.covariance.mean(), 0.0))), float("inf")
-    low, high = _interval(mean, se, df, level)
+    low, high = interval_of(mean, se, df, level)
     return ReaderMean(
         value=mean,
         se=se,
@@ -153,55 +142,6 @@ def _random_error(spread: float, shared: float, n: int) -> tuple[float, float]:
     total = spread + n * max(shared, 0.0)
     df = total**2 * (n - 1) / spread**2 if spread > 0 else float("inf")
     return float(np.sqrt(total / n)), df
-
-
-def compare_sets(
-    *,
-    values: ArrayLike,
-    cov2: float,
-    cov3: float,
-    level: float = 0.95,
-) -> SetsTest:
-    """Compare sets by figures (sets, readers), readers and images random.
-
-    F = MS(T) / (MS(TR) + J max(Cov₂ − Cov₃, 0)), df₂ after Hillis. ``cov2``: covariance of two
-    readers on one set; ``cov3``: of two readers on two sets. Raises ValueError for fewer than two
-    sets or readers.
-    """
-    from scipy.special import fdtrc
-
-    x = np.asarray(values, np.float64)
-    sets, readers = x.shape
-    if min(sets, readers) < 2:
-        raise ValueError("needs at least two sets and two readers")
-    means = x.mean(axis=1)
-    left = x - means[:, None] - x.mean(axis=0)[None, :] + x.mean()
-    interaction = float((left**2).sum() / ((sets - 1) * (readers - 1)))
-    noise = interaction + readers * max(cov2 - cov3, 0.0)
-    df = noise**2 * (sets - 1) * (readers - 1) / interaction**2 if interaction > 0 else float("inf")
-    f = readers * float(means.var(ddof=1)) / noise if noise > 0 else float("nan")
-    se = float(np.sqrt(2 * noise / readers))
-    pairs = []
-    for i in range(sets):
-        for j in range(i + 1, sets):
-            gap = float(means[i] - means[j])
-            pairs.append((i, j, gap, _interval(gap, se, df, level), t_p_value(gap, se, df)))
-    return SetsTest(
-        f=f,
-        df=(sets - 1.0, df),
-        p_value=float(fdtrc(sets - 1, min(df, 1e9), f)),
-        differences=tuple(pairs),
-    )
-
-
-def covariances_of_sets(covariance: Floats, *, sets: int, readers: int) -> tuple[float, ...]:
-    """(error, Cov₁, Cov₂, Cov₃) from a covariance (sets · readers)², sets varying slowest."""
-    grid = covariance.reshape(sets, readers, sets, readers)
-    kinds: dict[tuple[bool, bool], list[float]] = {}
-    for (i, j, k, m), value in np.ndenumerate(grid):
-        kinds.setdefault((i == k, j == m), []).append(float(value))
-    order = ((True, True), (False, True), (True, False), (False, False))
-    return tuple(float(np.mean(kinds.get(kind, [0.0]))) for kind in order)
 
 
 def bootstrap_over_images(
@@ -243,7 +183,8 @@ def t_p_value(gap: float, se: float, df: float) -> float:
     return 2 * float(ndtr(t) if np.isinf(df) else stdtr(df, t))
 
 
-def _interval(value: float, se: float, df: float, level: float) -> Interval:
+def interval_of(value: float, se: float, df: float, level: float) -> Interval:
+    """value ± t se; normal where df is infinite."""
     return t_interval(value=value, se=se, df=min(df, 1e9), level=level)
 
 
