@@ -12,7 +12,8 @@ from PIL import Image
 from fetalsynth.artifacts.building import building
 from fetalsynth.artifacts.manifest import draft
 from fetalsynth.reader.database.inviting import invite, register_study
-from fetalsynth.reader.database.opening import Database, default_url, open_database
+from fetalsynth.reader.database.opening import default_url, open_database
+from fetalsynth.reader.database.writing import Database
 from fetalsynth.reader.server.folder import ServedStudy, load_study
 from fetalsynth.reader.study import (
     Item,

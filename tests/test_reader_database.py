@@ -7,13 +7,13 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, insert, select
 
 from fetalsynth.errors import UserError
 from fetalsynth.reader.database import answering
@@ -23,7 +23,7 @@ from fetalsynth.reader.database.inviting import invite
 from fetalsynth.reader.database.log import GENESIS, canonical, lock_study, verify_log
 from fetalsynth.reader.database.opening import default_url, open_database
 from fetalsynth.reader.database.reading import log_head, progress, read_answers
-from fetalsynth.reader.database.tables import presentations, readers
+from fetalsynth.reader.database.tables import presentations, readers, studies
 from fetalsynth.reader.database.tokens import token_hash
 from reader_browser import GOOD, Visitor
 from reader_folder import Opened, open_study, write_reader_study
@@ -269,19 +269,60 @@ def test_hashes_of_tokens_depend_on_the_study() -> None:
 
 
 def test_only_a_known_study_is_locked(opened: Opened) -> None:
-    with pytest.raises(LookupError, match="no study"), opened.database.writing() as connection:
-        lock_study(connection, study_id="another")
+    with pytest.raises(LookupError, match="no study"):
+        opened.database.write(lambda connection: lock_study(connection, study_id="another"))
+
+
+def test_changes_that_share_a_transaction_fail_alone(opened: Opened) -> None:
+    """All queued behind one slow change, so that the writer takes them together."""
+    held, begun = threading.Event(), threading.Event()
+    results: dict[int, object] = {}
+
+    def slow(connection: Connection) -> None:
+        begun.set()
+        held.wait(10)
+
+    def change(k: int) -> Callable[[Connection], int]:
+        def run(connection: Connection) -> int:
+            row = {"id": f"s{k}", "digest": "", "title": "", "created": ""}
+            connection.execute(insert(studies).values(row))
+            if k % 3 == 0:
+                raise ValueError(f"no {k}")
+            return k
+
+        return run
+
+    def ask(k: int) -> None:
+        try:
+            results[k] = opened.database.write(change(k))
+        except ValueError as error:
+            results[k] = str(error)
+
+    threads = [threading.Thread(target=opened.database.write, args=(slow,))]
+    threads[0].start()
+    assert begun.wait(10)
+    threads += [threading.Thread(target=ask, args=(k,)) for k in range(9)]
+    for thread in threads[1:]:
+        thread.start()
+    held.set()
+    for thread in threads:
+        thread.join()
+    assert results == {k: f"no {k}" if k % 3 == 0 else k for k in range(9)}
+    with opened.database.reading() as connection:
+        names = set(connection.execute(select(studies.c.id)).scalars())
+    assert names - {opened.served.id} == {f"s{k}" for k in range(9) if k % 3}
 
 
 def test_the_file_is_its_owners_and_written_through(opened: Opened) -> None:
     path = Path(opened.url.removeprefix("sqlite:///"))
     assert path.name == "study.answers.sqlite"
     assert path.stat().st_mode & 0o077 == 0
-    for kind in ("reading", "writing"):
-        with getattr(opened.database, kind)() as connection:
-            assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
-            assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
-            assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+
+    def settings(connection: Connection) -> list[object]:
+        names = ("journal_mode", "synchronous", "foreign_keys")
+        return [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names]
+
+    assert opened.database.write(settings) == ["wal", 2, 1]  # 2 is FULL
 
 
 def test_databases_that_are_none_are_refused(tmp_path: Path) -> None:

@@ -87,8 +87,8 @@ def test_a_whole_study_on_postgresql(tmp_path: Path, url: str) -> None:
     assert (rows[2].confidence, rows[2].revision, rows[2].active_seconds) == (1, 1, 3.0)
     check = verify_log(url)
     assert check.whole, check.problems
-    with opened.database.writing() as connection:
-        connection.execute(text("UPDATE answers SET confidence = 6 WHERE confidence = 1"))
+    changed = text("UPDATE answers SET confidence = 6 WHERE confidence = 1")
+    assert opened.database.write(lambda connection: connection.execute(changed).rowcount) == 1
     assert not verify_log(url).whole
     opened.database.close()
 

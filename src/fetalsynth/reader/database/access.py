@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from fetalsynth.reader.database.log import append, canonical, lock_study, now
 from fetalsynth.reader.database.tables import administrators, readers, sessions
@@ -16,7 +16,7 @@ from fetalsynth.reader.database.tokens import new_token, token_hash
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from fetalsynth.reader.database.opening import Database
+    from fetalsynth.reader.database.writing import Database
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,11 +50,14 @@ def enter(database: Database, *, study_id: str, token: str, administrator: bool)
         "administrator": administrator,
         "created": now(),
     }
-    with database.writing() as connection:
+
+    def change(connection: Connection) -> None:
         lock_study(connection, study_id=study_id)
         connection.execute(insert(sessions).values(row))
         event = "administrator entered" if administrator else "entered"
         append(connection, study_id=study_id, reader_id=reader_id, event=event, payload={})
+
+    database.write(change)
     return session
 
 
@@ -86,15 +89,19 @@ _READER = (
         readers.c.finished_at,
     )
     .select_from(sessions.join(readers, sessions.c.reader_id == readers.c.id))
-    .where(sessions.c.administrator.is_(False), readers.c.revoked.is_(None))
+    .where(
+        sessions.c.administrator.is_(False),
+        readers.c.revoked.is_(None),
+        sessions.c.token_hash == bindparam("hashed"),
+        sessions.c.study_id == bindparam("study"),
+    )
 )
 
 
 def reader_of(connection: Connection, *, study_id: str, session: str) -> Reader | None:
     """The reader whose session this secret opens, None where it opens none."""
     hashed = token_hash(session, study_id=study_id)
-    chosen = _READER.where(sessions.c.token_hash == hashed, sessions.c.study_id == study_id)
-    row = connection.execute(chosen).first()
+    row = connection.execute(_READER, {"hashed": hashed, "study": study_id}).first()
     if row is None:
         return None
     return Reader(
@@ -161,7 +168,7 @@ def _note(
     event: str,
     logged: dict[str, Any],
 ) -> None:
-    with database.writing() as connection:
+    def change(connection: Connection) -> None:
         lock_study(connection, study_id=study_id)
         kept = select(readers).where(readers.c.id == reader_id)
         if once is not None and connection.execute(kept).mappings().one()[once] is not None:
@@ -169,6 +176,8 @@ def _note(
         values = {**changed, "last_seen": now()}
         connection.execute(update(readers).where(readers.c.id == reader_id).values(values))
         append(connection, study_id=study_id, reader_id=reader_id, event=event, payload=logged)
+
+    database.write(change)
 
 
 def display_of(connection: Connection, *, reader_id: int) -> dict[str, Any]:
@@ -181,5 +190,5 @@ def display_of(connection: Connection, *, reader_id: int) -> dict[str, Any]:
 def leave(database: Database, *, study_id: str, session: str) -> None:
     """End one session; the link opens another."""
     hashed = token_hash(session, study_id=study_id)
-    with database.writing() as connection:
-        connection.execute(delete(sessions).where(sessions.c.token_hash == hashed))
+    ended = delete(sessions).where(sessions.c.token_hash == hashed)
+    database.write(lambda connection: connection.execute(ended) and None)

@@ -10,7 +10,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from fetalsynth.reader.database.log import append, canonical, lock_study, now
 from fetalsynth.reader.database.tables import answers, drafts, presentations, readers
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from fetalsynth.reader.database.access import Reader
-    from fetalsynth.reader.database.opening import Database
+    from fetalsynth.reader.database.writing import Database
 
 Outcome = Literal["accepted", "same", "revised"]
 _Row = Any  # a row of _SHOWN; its type differs between versions of SQLAlchemy
@@ -63,6 +63,7 @@ class Shown:
     block: str
     item_id: str
     item2_id: str | None
+    marked: bool
     answered: bool
     draft: dict[str, Any] | None
 
@@ -86,6 +87,17 @@ _SHOWN = select(
 ).select_from(presentations.outerjoin(answers).outerjoin(drafts))
 
 
+_CURRENT = (
+    _SHOWN.where(presentations.c.reader_id == bindparam("reader"), answers.c.id.is_(None))
+    .order_by(presentations.c.position)
+    .limit(1)
+)
+_NAMED = _SHOWN.where(
+    presentations.c.reader_id == bindparam("reader"),
+    presentations.c.stimulus_token == bindparam("token"),
+)
+
+
 def current(connection: Connection, *, reader: Reader) -> Shown | None:
     """The first presentation without an answer; None at the end of the block or of the study."""
     row = _current_row(connection, reader)
@@ -93,8 +105,7 @@ def current(connection: Connection, *, reader: Reader) -> Shown | None:
 
 
 def _current_row(connection: Connection, reader: Reader) -> _Row | None:
-    chosen = _SHOWN.where(presentations.c.reader_id == reader.id, answers.c.id.is_(None))
-    row = connection.execute(chosen.order_by(presentations.c.position).limit(1)).first()
+    row = connection.execute(_CURRENT, {"reader": reader.id}).first()
     if row is None or (row.block == "main" and not reader.practised):
         return None
     return row
@@ -125,18 +136,11 @@ def at_position(connection: Connection, *, reader: Reader, position: int) -> Sho
 
 
 def _found(connection: Connection, reader: Reader, token: str, *, answered: bool) -> _Row:
-    chosen = _SHOWN.where(
-        presentations.c.reader_id == reader.id, presentations.c.stimulus_token == token
-    )
-    row = connection.execute(chosen).first()
-    if row is None:
-        raise UnknownPresentationError(token)
-    if row.answer_id is not None:
-        if not answered:
-            raise UnknownPresentationError(token)
-        return row
     turn = _current_row(connection, reader)
-    if turn is None or turn.id != row.id:
+    if turn is not None and turn.stimulus_token == token:
+        return turn
+    row = connection.execute(_NAMED, {"reader": reader.id, "token": token}).first()
+    if row is None or row.answer_id is None or not answered:
         raise UnknownPresentationError(token)
     return row
 
@@ -151,6 +155,7 @@ def _shown(row: _Row) -> Shown:
         block=row.block,
         item_id=row.item_id,
         item2_id=row.item2_id,
+        marked=row.shown_at is not None,
         answered=answered,
         draft=json.loads(row.draft) if row.draft else kept,
     )
@@ -168,8 +173,8 @@ def _answer(row: _Row) -> Answer:
 
 def mark_shown(database: Database, *, shown: Shown) -> None:
     """Note when the presentation was first handed out."""
-    with database.writing() as connection:
-        _mark(connection, shown.id)
+    if not shown.marked:
+        database.write(lambda connection: _mark(connection, shown.id))
 
 
 def _mark(connection: Connection, presentation_id: int) -> None:
@@ -186,7 +191,8 @@ def save_draft(
 
     Raises UnknownPresentationError.
     """
-    with database.writing() as connection:
+
+    def change(connection: Connection) -> None:
         row = _found(connection, reader, token, answered=True)
         if row.answer_id is not None and not allow_back:
             return
@@ -194,6 +200,8 @@ def save_draft(
         values = {"presentation_id": row.id, "json": canonical(draft), "saved_at": now()}
         connection.execute(insert(drafts).values(values))
         connection.execute(update(readers).where(readers.c.id == reader.id).values(last_seen=now()))
+
+    database.write(change)
 
 
 def submit(
@@ -212,7 +220,8 @@ def submit(
     revision where the study allows it, else AnsweredError. Raises UnknownPresentationError for a
     presentation that is not the reader's or not yet theirs to see.
     """
-    with database.writing() as connection:
+
+    def change(connection: Connection) -> tuple[Outcome, Shown | None]:
         lock_study(connection, study_id=study_id)
         row = _found(connection, reader, token, answered=True)
         outcome: Outcome = "accepted"
@@ -237,7 +246,9 @@ def submit(
             _finish(connection, study_id, reader)
         elif following.shown_at is None:
             _mark(connection, following.id)
-    return outcome, None if following is None else _shown(following)
+        return outcome, None if following is None else _shown(following)
+
+    return database.write(change)
 
 
 def _store(connection: Connection, row: _Row, answer: Answer, timing: Timing) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from fetalsynth.reader.database.tokens import new_stimulus_token, new_token, tok
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from fetalsynth.reader.database.opening import Database
+    from fetalsynth.reader.database.writing import Database
     from fetalsynth.reader.study import Orders, Presentation
 
 _CODE_LENGTH = 80
@@ -42,12 +42,15 @@ class Invitation:
 
 def register_study(database: Database, *, study_id: str, digest: str, title: str) -> None:
     """Note the study where it is not noted yet."""
-    with database.writing() as connection:
+
+    def change(connection: Connection) -> None:
         if connection.execute(select(studies.c.id).where(studies.c.id == study_id)).first():
             return
         row = {"id": study_id, "digest": digest, "title": title, "created": now()}
         connection.execute(insert(studies).values(row))
         append(connection, study_id=study_id, event="study", payload={"digest": digest})
+
+    database.write(change)
 
 
 def invite(
@@ -57,9 +60,12 @@ def invite(
 
     Raises UserError where a code is taken or odd, or where the study has no order left.
     """
-    with database.writing() as connection:
+
+    def change(connection: Connection) -> list[Invitation]:
         lock_study(connection, study_id=study_id)
         return [_invite(connection, study_id, code, group, orders) for code in codes]
+
+    return database.write(change)
 
 
 def _invite(
@@ -127,7 +133,7 @@ def revoke(database: Database, *, study_id: str, code: str) -> None:
 def _change(
     database: Database, study_id: str, code: str, changed: dict[str, Any], *, event: str
 ) -> None:
-    with database.writing() as connection:
+    def change(connection: Connection) -> None:
         lock_study(connection, study_id=study_id)
         reader_id = _reader_id(connection, study_id, code)
         if reader_id is None:
@@ -136,11 +142,14 @@ def _change(
         connection.execute(delete(sessions).where(sessions.c.reader_id == reader_id))
         append(connection, study_id=study_id, reader_id=reader_id, event=event, payload={})
 
+    database.write(change)
+
 
 def invite_administrator(database: Database, *, study_id: str) -> str:
     """The secret of a new administrator's link; links made before go on working."""
     token = new_token()
-    with database.writing() as connection:
+
+    def change(connection: Connection) -> None:
         lock_study(connection, study_id=study_id)
         row = {
             "token_hash": token_hash(token, study_id=study_id),
@@ -149,6 +158,8 @@ def invite_administrator(database: Database, *, study_id: str) -> str:
         }
         connection.execute(insert(administrators).values(row))
         append(connection, study_id=study_id, event="administrator", payload={})
+
+    database.write(change)
     return token
 
 

@@ -1,51 +1,23 @@
 """Opening the database: SQLite beside the study by default, any SQLAlchemy URL on request.
 
 SQLite runs in write-ahead mode with ``synchronous=FULL``: a committed answer survives the death of
-the process and of the machine. Writers of one process queue on a lock, which is fairer and faster
-than SQLite's own waiting by sleeping; writers of several processes wait for each other's
-transactions (30 seconds at most).
+the process and of the machine. Writers of several processes wait for each other's transactions
+(30 seconds at most); those of one process share them, see :mod:`.writing`.
 """
 
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fetalsynth.errors import UserError, explaining
+from fetalsynth.reader.database.writing import Database
 
 if TYPE_CHECKING:
-    from sqlalchemy import URL, Connection, Engine
+    from sqlalchemy import URL, Engine
 
 _WAIT_SECONDS = 30
-
-
-@dataclass(frozen=True, kw_only=True)
-class Database:
-    """An engine whose tables exist, and the queue of this process's writers."""
-
-    engine: Engine
-    _writer: threading.Lock = field(default_factory=threading.Lock, repr=False)
-
-    @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """A connection that sees one moment of the database."""
-        with self.engine.connect() as connection:
-            yield connection
-
-    @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """A transaction that is on disk when the block is left, and undone where it raises."""
-        with self._writer, self.engine.execution_options(immediate=True).begin() as connection:
-            yield connection
-
-    def close(self) -> None:
-        """Give all connections back."""
-        self.engine.dispose()
 
 
 def default_url(folder: Path) -> str:
@@ -86,7 +58,7 @@ def open_database(url: str, *, create: bool = False) -> Database:
     except DBAPIError as error:
         engine.dispose()
         raise UserError(f"{_shown(address)}: cannot be opened ({error.orig})") from error
-    return Database(engine=engine)
+    return Database(engine)
 
 
 def _normalised(url: str) -> URL:

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from fetalsynth.reader.database.inviting import register_study
-from fetalsynth.reader.database.opening import Database
+from fetalsynth.reader.database.writing import Database
 from fetalsynth.reader.server import entering, pages, progress, reading
 from fetalsynth.reader.server.folder import ServedStudy
 from fetalsynth.reader.server.guard import Guard

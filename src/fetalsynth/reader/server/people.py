@@ -10,8 +10,8 @@ from typing import Literal
 from fastapi import HTTPException, Request, Response
 
 from fetalsynth.reader.database.access import Reader, is_administrator, reader_of
-from fetalsynth.reader.database.opening import Database
 from fetalsynth.reader.database.tokens import csrf_token
+from fetalsynth.reader.database.writing import Database
 from fetalsynth.reader.server.folder import ServedStudy
 
 CSRF_HEADER = "X-CSRF-Token"
