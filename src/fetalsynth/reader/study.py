@@ -6,26 +6,49 @@ stimuli are ``stimuli/<id>.png`` for images and ``stimuli/<id>/<plane>.png`` for
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
-import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from fetalsynth.artifacts.files import write_text
 from fetalsynth.errors import UserError, explaining
+from fetalsynth.reader.key import KEY, KeyRow, Role, Truth, read_key, write_key
+
+__all__ = [
+    "KEY",
+    "ORDERS",
+    "PLANES",
+    "STIMULI",
+    "STUDY",
+    "Block",
+    "Item",
+    "KeyRow",
+    "Modality",
+    "Mode",
+    "Order",
+    "Orders",
+    "Presentation",
+    "Questions",
+    "Role",
+    "Study",
+    "Truth",
+    "VerdictKind",
+    "read_key",
+    "read_orders",
+    "read_study",
+    "stimulus_files",
+    "tile_columns",
+    "write_study",
+]
 
 Mode = Literal["single", "pair"]
 Modality = Literal["images", "volumes"]
 Block = Literal["practice", "main"]
-Truth = Literal["real", "synthetic"]
-Role = Literal["main", "catch", "practice"]
 VerdictKind = Literal["confidence", "binary", "choice"]
 
-STUDY, ORDERS, KEY, STIMULI = "study.json", "orders.json", "key.csv", "stimuli"
+STUDY, ORDERS, STIMULI = "study.json", "orders.json", "stimuli"
 SCHEMA = 1
 PLANES = ("sagittal", "coronal", "axial")
 
@@ -120,27 +143,6 @@ class Presentation:
     block: Block = "main"
 
 
-@dataclass(frozen=True, kw_only=True)
-class KeyRow:
-    """The truth about one item.
-
-    ``pair`` is the id of the other item of a forced choice, ``twin`` that of the item of the other
-    class that shows the same head; "" where there is none.
-    """
-
-    id: str
-    truth: Truth
-    role: Role
-    set: str
-    stratum: str = ""
-    source_file: str = ""
-    source_sha256: str = ""
-    pair: str = ""
-    gestational_age_weeks: float | None = None
-    subject: str = ""
-    twin: str = ""
-
-
 Orders = tuple[tuple[Presentation, ...], ...]
 
 
@@ -162,7 +164,7 @@ def write_study(folder: Path, study: Study, *, orders: Orders, key: dict[str, Ke
     write_text(folder / STUDY, text + "\n")
     rows = [[[p.item, p.item2, p.presentation, p.block] for p in order] for order in orders]
     write_text(folder / ORDERS, json.dumps({"schema": SCHEMA, "orders": rows}) + "\n")
-    _write_key(folder / KEY, key)
+    write_key(folder, key)
 
 
 def read_study(folder: Path) -> Study:
@@ -218,52 +220,3 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
         raise UserError(f"{path}: of another version of fetalsynth; make the study anew")
     return raw
-
-
-_COLUMNS = tuple(field.name for field in fields(KeyRow))
-
-
-def _write_key(path: Path, key: dict[str, KeyRow]) -> None:
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    for id in sorted(key):
-        values = [getattr(key[id], name) for name in _COLUMNS]
-        writer.writerow(["" if value is None else value for value in values])
-    with explaining(path):
-        # opened with these permissions, so that nobody else can read it for a moment
-        opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(opened, "w", encoding="utf-8", newline="") as file:
-            file.write(stream.getvalue())
-
-
-def read_key(folder: Path) -> dict[str, KeyRow]:
-    """Read ``folder/key.csv``: the truth by item id.
-
-    Raises UserError with the line where a row is malformed or an id stands twice.
-    """
-    path = folder / KEY
-    key: dict[str, KeyRow] = {}
-    with explaining(path), path.open(newline="", encoding="utf-8") as stream:
-        rows = csv.DictReader(stream)
-        if tuple(rows.fieldnames or ()) != _COLUMNS:
-            raise UserError(f"{path}: its columns are not those of a key; restore it")
-        for row in rows:
-            where = f"{path}, line {rows.line_num}"
-            made = _key_row(row, where)
-            if made.id in key:
-                raise UserError(f"{where}: {made.id} stands twice; restore the key")
-            key[made.id] = made
-    return key
-
-
-def _key_row(row: dict[str, Any], where: str) -> KeyRow:
-    if None in row or None in row.values():
-        raise UserError(f"{where}: has not as many cells as the first line; restore the key")
-    if row["truth"] not in get_args(Truth) or row["role"] not in get_args(Role):
-        raise UserError(f"{where}: truth or role is none of those that there are; restore the key")
-    weeks = row.pop("gestational_age_weeks")
-    try:
-        return KeyRow(**row, gestational_age_weeks=float(weeks) if weeks else None)
-    except ValueError as error:
-        raise UserError(f"{where}: {weeks!r} is no gestational age; restore the key") from error
