@@ -178,8 +178,11 @@ def flow_to(
     longest_mm: float = 1.5,
     rate: float = 1.0,
     most_steps: int = 60,
+    patience: int = 10,
 ) -> State:
     """Push until every value is within ``tolerance`` of its target, or the steps are used up.
+
+    It ends too where ``patience`` steps in a row came no nearer: what is measured on voxels jumps.
 
     One control per value. How far a value moves per mm of push is learnt on the way, ``rate`` is
     the first guess; where a step went too far, the next ones are shorter and lead back. Returns the
@@ -187,10 +190,10 @@ def flow_to(
     """
     rates = np.full(len(targets), rate)
     damping = np.ones(len(targets))
-    best = state
+    best, idle = state, 0
     for _ in range(most_steps):
         missing = targets - state.values
-        if np.abs(targets - best.values).max() <= tolerance:
+        if np.abs(targets - best.values).max() <= tolerance or idle == patience:
             break
         amounts = np.clip(damping * missing / rates, -longest_mm, longest_mm)
         amounts[np.abs(missing) <= tolerance / 2] = 0
@@ -204,6 +207,7 @@ def flow_to(
             if missing[k] * (targets[k] - after.values[k]) < 0:
                 damping[k] = max(0.2, 0.7 * damping[k])
         state = after
+        idle += 1
         if np.abs(targets - state.values).max() < np.abs(targets - best.values).max():
-            best = state
+            best, idle = state, 0
     return best

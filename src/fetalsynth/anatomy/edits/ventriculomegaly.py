@@ -1,7 +1,8 @@
 """Lateral ventricles widened, or narrowed, to a target by pushing the tissue around them.
 
-The posterior fossa, the deep grey matter and the midsagittal plane stay where they are; the head
-may grow a little. Mild is 10 to 12 mm of atrial width, moderate 12 to 15, severe more.
+The posterior fossa, the deep grey matter and the midsagittal plane stay where they are; white and
+grey matter are displaced rather than compressed, and the head may grow a little. Mild is 10 to
+12 mm of atrial width, moderate 12 to 15, severe more.
 """
 
 from __future__ import annotations
@@ -16,9 +17,17 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from fetalsynth.anatomy.edits.flow import Box, Flow, State, box_around, flow_to
+from fetalsynth.anatomy.edits.incompressible import keep_volume
 from fetalsynth.anatomy.edits.pushes import push
 from fetalsynth.anatomy.edits.result import EditResult, finish
-from fetalsynth.anatomy.labels import BRAINSTEM, CEREBELLUM, DEEP_GREY_MATTER, VENTRICLES
+from fetalsynth.anatomy.labels import (
+    BRAINSTEM,
+    CEREBELLUM,
+    DEEP_GREY_MATTER,
+    GREY_MATTER,
+    VENTRICLES,
+    WHITE_MATTER,
+)
 from fetalsynth.anatomy.measure.frame import Frame, find_frame
 from fetalsynth.anatomy.measure.hemispheres import distance_to_midline, right_share
 from fetalsynth.anatomy.measure.ventricles import atrial_widths
@@ -31,7 +40,7 @@ SIDES: tuple[Side, ...] = get_args(Side)
 TOLERANCE_MM = 0.5
 HEAD_GROWTH_MM = 5.0
 _AIM = 0.3  # of the tolerance: what the search aims at, to leave room for a frame found anew
-_ROUNDS = 3
+_ROUNDS = 5
 
 
 def ventriculomegaly(
@@ -137,15 +146,18 @@ class _Search:
             return flow_to(self.flow, start, targets=targets, tolerance=close, rate=rate), targets
         wanted = np.full(len(self.sides), float(atrial_width_mm))
         aim, state = wanted.copy(), self.flow.start()
+        best, least = state, math.inf
         for _ in range(_ROUNDS):
             state = flow_to(self.flow, state, targets=aim, tolerance=_AIM * TOLERANCE_MM)
             fresh = widths(state.labels, self.affine)
             missed = np.array([(fresh[k] or 0.0) for k in self.sides]) - wanted
-            if np.abs(missed).max() <= 0.6 * TOLERANCE_MM:
+            if float(np.abs(missed).max()) < least:
+                best, least = state, float(np.abs(missed).max())
+            if least <= 0.6 * TOLERANCE_MM:
                 break
             # a frame found anew in the edited head cuts the atria in a slightly other plane
             aim = aim - missed
-        return state, wanted
+        return best, wanted
 
     def _velocity(
         self, labels: Labels, spacing_mm: tuple[float, float, float], amounts: NDArray[np.float64]
@@ -158,8 +170,14 @@ class _Search:
         # two voxels wide, so that the two halves do not touch
         plane = np.abs(self.midline) <= max(spacing_mm)
         fixed = (beyond > self.growth) | still | plane
+        if self.sides == [0]:
+            fixed |= self.midline > 0
+        elif self.sides == [1]:
+            fixed |= self.midline < 0
         ventricles = (labels == VENTRICLES) & ~plane
-        return push(ventricles, fixed, spacing_mm=spacing_mm, amount_mm=amount)
+        pushed = push(ventricles, fixed, spacing_mm=spacing_mm, amount_mm=amount)
+        brain = np.isin(labels, (WHITE_MATTER, GREY_MATTER))
+        return keep_volume(pushed, brain, fixed, spacing_mm=spacing_mm)
 
     def _widths(self, labels: Labels) -> NDArray[np.float64]:
         found = widths(labels, self.affine, frame=self.frame)
