@@ -32,6 +32,9 @@ def test_two_one_sided_tests_agree_with_statsmodels() -> None:
     p, low, high = ttost_ind(a, b, -1.5, 1.5, usevar="unequal")
     found = equivalent_means(a, b, margin=1.5)
     assert (found.p_value, found.p_low, found.p_high) == pytest.approx((p, low[1], high[1]))
+    half = stats.t.ppf(0.95, found.df) * found.se
+    inside = (found.difference - half, found.difference + half)
+    assert found.interval == pytest.approx(inside)
     p, low, high = ttost_paired(a[:6], b, -1.5, 1.5)
     found = equivalent_pairs(a[:6] - b, margin=1.5)
     assert (found.p_value, found.p_low, found.p_high) == pytest.approx((p, low[1], high[1]))

@@ -26,10 +26,11 @@ from fetalsynth.statistics.intervals import Estimate, Interval, mean_interval, t
 class Equivalence:
     """Difference, p that it lies above −margin, below +margin, the greater of both, interval.
 
-    ``interval`` is at level 1 − 2α.
+    ``interval`` is at level 1 − 2α; ``se`` and ``df`` give others.
     """
 
     difference: float
+    se: float
     margin: float
     p_low: float
     p_high: float
@@ -76,6 +77,7 @@ def _two_one_sided(found: Estimate, margin: float, alpha: float) -> Equivalence:
     p_value = max(p_low, p_high)
     return Equivalence(
         difference=found.value,
+        se=found.se,
         margin=margin,
         p_low=p_low,
         p_high=p_high,

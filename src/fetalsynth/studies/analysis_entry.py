@@ -65,12 +65,9 @@ def not_analysed(
     )
 
 
-def effect(
-    name: str, value: float | None, interval: Sequence[float] | None, *, level: float = 0.95
-) -> dict[str, Any]:
-    """An effect size with its interval, as ``ci95`` (or the level that is said)."""
-    key = f"ci{level * 100:g}"
-    return {"name": name, "value": value, key: None if interval is None else list(interval)}
+def effect(name: str, value: float | None, interval: Sequence[float] | None) -> dict[str, Any]:
+    """An effect size with its 95 % interval."""
+    return {"name": name, "value": value, "ci95": None if interval is None else list(interval)}
 
 
 def p_text(p: float | None) -> str:

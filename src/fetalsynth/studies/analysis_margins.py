@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fetalsynth.statistics.equivalence import Equivalence as Tested
 from fetalsynth.statistics.equivalence import equivalent_means, equivalent_pairs
-from fetalsynth.statistics.intervals import sd_interval
+from fetalsynth.statistics.intervals import sd_interval, t_interval
 from fetalsynth.statistics.power import (
     detectable_difference,
     power_of_difference,
@@ -33,7 +33,8 @@ from fetalsynth.studies.analysis_table import Table
 TOST = (
     "Equivalence by two one-sided t tests (Schuirmann 1987) of all pairs of levels, Welch's "
     "standard error between training runs, paired within runs; all pairs must be equivalent "
-    "(intersection–union); p-values after Holm (1979) over metrics and factors."
+    "(intersection–union); intervals of pairs at 1 − 2α; p-values after Holm (1979) over metrics "
+    "and factors."
 )
 NEEDED = (
     "Seeds needed by the power of the two-sided t test between two groups of training runs "
@@ -64,7 +65,6 @@ def _equivalent(table: Table, factor: str, item: Equivalence) -> Entry:
     except ValueError:
         return _refused("equivalence", name, table, "one training per level; add seeds")
     worst = max(pairs.values(), key=lambda pair: pair.p_value)
-    low, high = worst.interval
     return Entry(
         name=name,
         kind="equivalence",
@@ -79,8 +79,7 @@ def _equivalent(table: Table, factor: str, item: Equivalence) -> Entry:
         effect=effect(
             "difference of the furthest pair",
             worst.difference,
-            (low, high),
-            level=1 - 2 * item.alpha,
+            t_interval(value=worst.difference, se=worst.se, df=worst.df),
         ),
         verdict="",
         caveats=("The margin must have been chosen before looking.", *table.caveats),
