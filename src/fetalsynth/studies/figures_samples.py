@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PLANES = ("sagittal", "coronal", "axial")
 ALONE = 8
 REAL = "real"
-_SIDE = 1.15
+_SIDE, _WIDE = 1.15, 1.6  # inches of a single image and of a square of several
 Pixels = NDArray[np.float64]
 
 
@@ -57,12 +57,12 @@ def image_samples(
         for place, level in enumerate(across):
             side = per_side if columns else 0
             grid[REAL, level] = _tile(real, side=side, split="test", skip=place * side * side)
-    width = _SIDE * (1 if columns else ALONE)
+    side = _WIDE if columns else _SIDE
     return _sheet(
         grid,
         down=down,
         across=across,
-        size=(width, _SIDE),
+        size=(side if columns else side * ALONE, side),
         stem=stem,
         arm=arm,
         names=(named(rows), named(columns)),
