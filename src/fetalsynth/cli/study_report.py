@@ -41,14 +41,15 @@ def run(arguments: list[str]) -> int:
 
 def conclude(folder: Path) -> None:
     """Write ``results.csv``, ``analysis.json`` and the report of the study in ``folder``."""
-    from importlib.util import find_spec
-
+    from fetalsynth.reports.study import write_report
     from fetalsynth.studies.analysis import write_analysis
     from fetalsynth.studies.figures import write_figures
     from fetalsynth.studies.folder import RECIPE_COPY
+    from fetalsynth.studies.methods import write_methods
     from fetalsynth.studies.plan import read_plan
     from fetalsynth.studies.recipe import load_study
     from fetalsynth.studies.results import write_results
+    from fetalsynth.studies.tables import write_tables
 
     plan = read_plan(folder)
     study = load_study(str(folder / RECIPE_COPY))
@@ -59,8 +60,9 @@ def conclude(folder: Path) -> None:
     found = write_analysis(folder, items=study.analysis, plan=plan, readers=readers)
     drawn = write_figures(folder, study=study, plan=plan, readers=readers)
     print(f"{found} analyses in analysis.json, {drawn} figures in figures/")
-    if find_spec("fetalsynth.reports.study"):
-        pass
+    write_tables(folder, study=study, plan=plan)
+    write_methods(folder, study=study, plan=plan)
+    write_report(folder)
 
 
 def _keep(readers: Path, folder: Path) -> None:

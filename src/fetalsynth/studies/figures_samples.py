@@ -57,12 +57,12 @@ def image_samples(
         for place, level in enumerate(across):
             side = per_side if columns else 0
             grid[REAL, level] = _tile(real, side=side, split="test", skip=place * side * side)
-    side = _WIDE if columns else _SIDE
+    inches = _WIDE if columns else _SIDE
     return _sheet(
         grid,
         down=down,
         across=across,
-        size=(side if columns else side * ALONE, side),
+        size=(inches if columns else inches * ALONE, inches),
         stem=stem,
         arm=arm,
         names=(named(rows), named(columns)),
