@@ -12,6 +12,7 @@ import torch
 
 from fetalsynth.generators.families import Family, build
 from fetalsynth.generators.settings import SPADESettings
+from fetalsynth.generators.unet import Segmenter
 from fetalsynth.randomness import torch_rng
 from fetalsynth.studies.data import DataFacts
 from fetalsynth.training.data import ResidentImages, TrainingData, load_training_images
@@ -31,6 +32,7 @@ SAMPLED = 16
 class Speed:
     """Seconds per image trained on and per image sampled, and bytes of one copy of the weights.
 
+    A network that makes no images, such as one that finds labels, takes 0 seconds to sample.
     ``state_bytes`` is what one resume state takes while training runs.
     """
 
@@ -115,6 +117,8 @@ def _step_seconds(
 
 
 def _sample_seconds(family: Family, data: TrainingData, device: torch.device) -> float:
+    if isinstance(family, Segmenter):
+        return 0.0
     latents = family.latents(SAMPLED, torch_rng(seed=0, stream="sample")).to(device)
     batch = data.batch(torch.arange(SAMPLED) % data.count)
     family.generator.eval()
