@@ -11,6 +11,7 @@ from fetalsynth.anatomy.deformation import jacobian
 from fetalsynth.anatomy.edits.components import component_counts, keep_components
 from fetalsynth.anatomy.edits.dilation import dilation
 from fetalsynth.anatomy.edits.flow import box_around
+from fetalsynth.anatomy.edits.incompressible import keep_volume
 from fetalsynth.anatomy.edits.microcephaly import microcephaly
 from fetalsynth.anatomy.edits.result import EditResult
 from fetalsynth.anatomy.edits.ventriculomegaly import ventriculomegaly, widths
@@ -204,3 +205,27 @@ def test_the_box_gives_back_what_lies_beyond_it() -> None:
     assert box.factor == (2, 1, 1)
     with pytest.raises(ValueError, match="background"):
         box_around(np.zeros((4, 4, 4), np.uint8), spacing_mm=(1, 1, 1))
+
+
+def test_of_a_velocity_only_the_part_that_changes_no_volume_is_kept() -> None:
+    shape, spacing = (48, 44, 46), (1.2, 1.3, 1.1)
+    x, y, z = (
+        (along - (n - 1) / 2) * step
+        for along, n, step in zip(np.indices(shape), shape, spacing, strict=True)
+    )
+    bell = np.exp(-(x**2 + y**2 + z**2) / (2 * 6.0**2))
+    everywhere, nothing = np.ones(shape, bool), np.zeros(shape, bool)
+    swelling = np.stack([x * bell, y * bell, z * bell]).astype(np.float32)  # a gradient
+    kept = keep_volume(swelling, everywhere, nothing, spacing_mm=spacing)
+    assert np.abs(kept).max() < 0.03 * np.abs(swelling).max()
+    turning = np.stack([-y * bell, x * bell, 0 * bell]).astype(np.float32)  # free of divergence
+    kept = keep_volume(turning, everywhere, nothing, spacing_mm=spacing)
+    assert np.corrcoef(kept.ravel(), turning.ravel())[0, 1] > 0.99
+    still = keep_volume(turning, everywhere, x > 0, spacing_mm=spacing)
+    assert np.abs(still[:, x > 5]).max() < 1e-3
+
+
+def test_white_matter_neither_swells_nor_shrinks_much() -> None:
+    labels, _ = _head()
+    ratio = (_wide().labels == WHITE_MATTER).sum() / (labels == WHITE_MATTER).sum()
+    assert 0.93 < ratio < 1.05
