@@ -251,7 +251,8 @@ def test_blending_keeps_tissues_and_volume() -> None:
     found = between(_pair(), weeks=26.5, method="blend")
     assert found.donor == "both"
     assert set(np.unique(found.labels)) == {0, *BODIES}
-    assert volume_ml(found.labels, found.affine) == pytest.approx(head_ml(26.5), rel=0.025)
+    # at equal weights half of the voxels between the two borders go to the background
+    assert volume_ml(found.labels, found.affine) == pytest.approx(head_ml(26.5), rel=0.04)
 
 
 def test_blended_distances_put_a_border_between_two_borders() -> None:

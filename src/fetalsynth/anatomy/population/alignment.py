@@ -45,11 +45,19 @@ def _coarse(head: Head, pose: Pose, grid: Grid) -> Tensor:
 
 
 def nearer_pose(
-    maps: Tensor, target: Tensor, *, pose: Pose, grid: Grid, scaled: bool = True
+    maps: Tensor,
+    target: Tensor,
+    *,
+    pose: Pose,
+    grid: Grid,
+    scaled: bool = True,
+    steps: int = _STEPS,
+    rate: float = _RATE,
 ) -> Pose:
     """The pose that carries ``maps``, made with ``pose``, nearest to ``target`` on ``grid``.
 
-    Least squares over the tissues; ``scaled`` False keeps the size (rigid).
+    Least squares over the tissues in ``steps`` of at first ``rate`` radians; ``scaled`` False keeps
+    the size (rigid).
     """
     weights = tissue_weights(target)
     arms = torch.stack(
@@ -62,15 +70,15 @@ def nearer_pose(
         )
     )
     change = torch.zeros(7, requires_grad=True)
-    adam = torch.optim.Adam([change], lr=_RATE)
-    for step in range(_STEPS):
-        adam.param_groups[0]["lr"] = _RATE * (1 - 0.9 * step / _STEPS)
+    adam = torch.optim.Adam([change], lr=rate)
+    for step in range(steps):
+        adam.param_groups[0]["lr"] = rate * (1 - 0.9 * step / steps)
         matrix, shift = _similarity(change, scaled=scaled)
         there = torch.einsum("ab,bijk->aijk", matrix, arms) + shift.view(3, 1, 1, 1)
         apart = sample(maps, there - arms, spacing_mm=grid.spacing) - target
         loss = (weights * apart.square().mean(dim=(1, 2, 3))).sum()
         adam.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         adam.step()
     matrix, shift = _similarity(change.detach(), scaled=scaled)
     return _turned(pose, matrix, shift)

@@ -110,11 +110,14 @@ def _one_round(
     memory: Memory,
     advance: Callable[[], None],
 ) -> list[Tensor]:
-    moved = [carried(m, v, grid=grid) for m, v in zip(maps, velocities, strict=True)]
+    moved: list[Tensor] = []
     found = []
     for k, own in enumerate(maps):
         name = f"round{number}-{k:04d}"
         if name not in memory:
+            moved = moved or [
+                carried(*pair, grid=grid) for pair in zip(maps, velocities, strict=True)
+            ]
             target = kernel_template(
                 moved, weeks, at=float(weeks[k]), bandwidth=one.bandwidth_weeks, without=k
             )

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fetalsynth.anatomy.deformation.fields import exponentiate, refine, sample
+from fetalsynth.anatomy.deformation.fields import exponentiate, refine, sample, smallest_jacobian
 from fetalsynth.anatomy.population.space import Grid
 
+LEAST_JACOBIAN = 0.05
+_MENDING_VOXELS, _MENDINGS = 0.5, 20
 VELOCITY_FACTOR = 2  # velocities live on every second voxel of the label grid
 
 
@@ -83,6 +85,26 @@ def register(
             settings=settings,
             symmetric=symmetric,
         )
+    return without_folds(velocity, spacing_mm=grid.thin(VELOCITY_FACTOR).spacing_mm)
+
+
+def without_folds(velocity: Tensor, *, spacing_mm: float) -> Tensor:
+    """The velocity, smoothed as little as keeps the smallest Jacobian determinant above a limit.
+
+    The flow of any smooth field has no folds, but one that is steep from voxel to voxel has them
+    on its grid.
+    """
+    spacing = (spacing_mm,) * 3
+    blur = _Blur(velocity, sigma=_MENDING_VOXELS)
+    for _ in range(_MENDINGS):
+        there = exponentiate(velocity, spacing_mm=spacing)
+        back = exponentiate(-velocity, spacing_mm=spacing)
+        if (
+            min(smallest_jacobian(u, spacing_mm=spacing)[0] for u in (there, back))
+            >= LEAST_JACOBIAN
+        ):
+            break
+        velocity = blur(velocity)
     return velocity
 
 
@@ -141,7 +163,7 @@ def _descend(
         data = scale * (weights * apart.square().mean(dim=(1, 2, 3))).sum() / 2
         loss = data + _roughness(v, spacing_mm=velocity_grid.spacing_mm, settings=settings)
         adam.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         adam.step()
     return velocity + blur(change.detach())
 
