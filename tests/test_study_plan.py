@@ -17,8 +17,10 @@ from fetalsynth.artifacts.volumes import VolumesWriter
 from fetalsynth.cli.main import main
 from fetalsynth.cli.train import parse
 from fetalsynth.errors import UserError
+from fetalsynth.studies.calibration import Speed
 from fetalsynth.studies.cells import cells_of
 from fetalsynth.studies.data import DataFacts, data_facts
+from fetalsynth.studies.forecast import Overheads, foretell, network_key
 from fetalsynth.studies.plan import Plan, make_plan, read_plan, write_plan
 from fetalsynth.studies.recipe import StudyRecipe, load_study, parse_study, study_names
 from fetalsynth.training.data import load_training_images
@@ -287,6 +289,42 @@ def test_zip_goes_together_and_grid_multiplies(few: DataFacts) -> None:
     )
     pairs = {(cell.factors[generator], cell.factors[discriminator]) for cell in cells}
     assert pairs == {(1e-4, 1e-4), (2e-3, 2e-4)}
+
+
+def test_expected_costs_add_up(few: DataFacts) -> None:
+    plan = make_plan(small(), data=[few])
+    speed = Speed(train_seconds=0.5, sample_seconds=0.25, weight_bytes=100, state_bytes=1000)
+    forecast = foretell(
+        plan,
+        items={step.name: step.images // 3 for step in plan.of_kind("train")},
+        speeds={network_key(one): speed for one in plan.trainings.values()},
+        overheads=Overheads(
+            loading_seconds=7, step_seconds=1, assess_seconds=3, set_bytes=10, scores_bytes=20
+        ),
+        made_per_set=16,
+        slots=1,
+    )
+    # 8 and 16 images by 3 epochs, two seeds; 8 sets
+    assert forecast.images_to_train_on() == (8 + 16) * 3 * 2
+    trainings = 4 * 1 + (8 + 16) * 3 * 2 * 0.5
+    assert forecast.seconds == trainings + 8 * (1 + 16 * 0.25) + 8 * 3
+    assert forecast.wall_seconds == 7 + forecast.seconds
+    # two snapshots, raw and averaged; resume states of one step at a time, the last two kept
+    assert forecast.disk_bytes == 4 * 2 * 2 * 100 + 8 * (10 + 20)
+    assert forecast.scratch_bytes == 2 * 1000
+
+
+def test_networks_that_differ_in_rates_alone_are_timed_once(few: DataFacts) -> None:
+    def rates(raw: dict[str, Any]) -> None:
+        raw["arms"][0]["grid"] = {"generator.generator_learning_rate": [1e-4, 2e-4, 4e-4]}
+
+    def widths(raw: dict[str, Any]) -> None:
+        raw["arms"][0]["settings"].pop("generator.generator_width")
+        raw["arms"][0]["grid"] = {"generator.generator_width": [4, 8, 16]}
+
+    for change, networks in ((rates, 1), (widths, 3)):
+        plan = make_plan(small(change), data=[few])
+        assert len({network_key(one) for one in plan.trainings.values()}) == networks
 
 
 def test_a_plan_reads_back_as_it_was(few: DataFacts, tmp_path: Path) -> None:

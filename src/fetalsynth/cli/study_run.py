@@ -184,6 +184,8 @@ def _executor(folder: Path, wanted: StudyRun) -> Executor:
     from fetalsynth.studies.executors.local import LocalExecutor, local_gpus
     from fetalsynth.threads import allowed_cores
 
+    if wanted.executor == "slurm":
+        raise UserError("--executor slurm: is not built yet; leave it out")
     gpus = () if wanted.device == "cpu" else local_gpus()
     return LocalExecutor(folder=folder, cores=allowed_cores(), jobs=wanted.jobs, gpus=gpus)
 
