@@ -62,7 +62,7 @@ def write_report(folder: Path) -> Path:
         "study": recipe,
         "counts": _counts(plan),
         "steps": _steps(plan["steps"], states),
-        "verdict": _verdict(groups, plan, failures, index),
+        "verdict": _verdict(groups, plan, failures, index, open_steps=_open(states)),
         "groups": groups,
         "plots": drawn,
         "undrawn": undrawn,
@@ -129,6 +129,11 @@ def _steps(
     return rows
 
 
+def _open(states: Mapping[str, Mapping[str, Any]]) -> int:
+    """How many steps are neither done nor given up."""
+    return sum(state["status"] in ("waiting", "queued", "running") for state in states.values())
+
+
 def _failures(
     folder: Path, steps: Sequence[Mapping[str, Any]], states: Mapping[str, Mapping[str, Any]]
 ) -> list[Failure]:
@@ -161,10 +166,17 @@ def _verdict(
     plan: Mapping[str, Any],
     failures: Sequence[Failure],
     index: Sequence[Mapping[str, Any]],
+    *,
+    open_steps: int,
 ) -> Verdict:
     tested, held = sum(g.tested for g in groups), sum(g.held for g in groups)
     limits = [f"{note[0].upper()}{note[1:]}." for note in plan["notes"]]
     failed = sum(one.status == "failed" for one in failures)
+    if open_steps:
+        limits.insert(
+            0,
+            f"The study is not finished: {plural(open_steps, 'step')} are still to be done.",
+        )
     if failed:
         limits.insert(
             0,

@@ -114,13 +114,19 @@ def _group(
         methods=tuple(dict.fromkeys(entry["method"] for entry in done)),
         caveats=tuple(shared),
         findings=findings,
-        missing=tuple(
-            dict.fromkeys((e["metric"] or "", e["verdict"]) for e in entries if not e["method"])
-        ),
+        missing=_missing(entries),
         chart=_chart(done),
         tested=len(tested),
         held=sum(bool(finding.shown) for finding in tested),
     )
+
+
+def _missing(entries: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, str], ...]:
+    """Metrics without a result, by reason."""
+    found: dict[str, dict[str, None]] = {}
+    for entry in (entry for entry in entries if not entry["method"]):
+        found.setdefault(entry["verdict"], {})[entry["metric"] or "all"] = None
+    return tuple((listing(list(metrics)), reason) for reason, metrics in found.items())
 
 
 def _without(finding: Finding, shared: Sequence[str]) -> Finding:

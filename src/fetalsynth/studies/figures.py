@@ -116,7 +116,7 @@ def _heat(known: _Study, arm: Arm, metrics: Sequence[str]) -> Iterator[Sheet]:
         return
     columns = EPOCHS if EPOCHS in axes else axes[1]
     rows = next(axis for axis in axes if axis != columns)
-    fusion = next(iter(fusions_in(known.rows, arm.name)), None)
+    fusion = next(iter(_fusions(known, arm)), None)
     shown = panels_of_sets(known.rows, arm=arm.name, metrics=metrics, fusion=fusion)
     if shown:
         yield heat(shown, rows=rows, columns=columns, arm=arm.name, stem=_stem(arm, "heat"))
@@ -124,7 +124,7 @@ def _heat(known: _Study, arm: Arm, metrics: Sequence[str]) -> Iterator[Sheet]:
 
 def _boxes(known: _Study, arm: Arm, asked: Boxes, metrics: Sequence[str]) -> Iterator[Sheet]:
     axes = axes_of(arm, known.rows)
-    fusions = fusions_in(known.rows, arm.name)
+    fusions = _fusions(known, arm)
     if len(fusions) > 1:
         axes.append((FUSION,))
     for axis in axes:
@@ -132,8 +132,9 @@ def _boxes(known: _Study, arm: Arm, asked: Boxes, metrics: Sequence[str]) -> Ite
             continue
         hue = next((other for other in axes if other not in (axis, (FUSION,))), None)
         kept = None if axis == (FUSION,) else next(iter(fusions), None)
+        wanted = fusions if kept is None else [kept]
         shown = panels_of_subjects(
-            known.folder, known.plan, known.rows, arm=arm.name, metrics=metrics, fusion=kept
+            known.folder, known.plan, known.rows, arm=arm.name, metrics=metrics, fusions=wanted
         ) or panels_of_sets(known.rows, arm=arm.name, metrics=metrics, fusion=kept)
         if shown:
             note = f" Volumes fused by {kept}." if kept and len(fusions) > 1 else ""
@@ -141,14 +142,24 @@ def _boxes(known: _Study, arm: Arm, asked: Boxes, metrics: Sequence[str]) -> Ite
             yield boxes(shown, axis=axis, hue=hue, arm=arm.name, stem=stem, note=note)
 
 
+def _fusions(known: _Study, arm: Arm) -> list[str]:
+    return fusions_in(known.rows, study=known.recipe, arm=arm.name)
+
+
 def _samples(known: _Study, arm: Arm, asked: Samples) -> Iterator[Sheet]:
     axes = axes_of(arm, known.rows)
     stem = _stem(arm, "samples")
     if known.recipe.modality == "mri":
-        fusion = next(iter(fusions_in(known.rows, arm.name)), None)
+        fusion = next(iter(_fusions(known, arm)), None)
         rows = tuple(name for axis in axes for name in axis)
         found = volume_samples(
-            known.folder, known.plan, arm=arm.name, rows=rows, stem=stem, fusion=fusion
+            known.folder,
+            known.plan,
+            arm=arm.name,
+            rows=rows,
+            stem=stem,
+            fusion=fusion,
+            real=_real(known),
         )
     else:
         two = len(axes) > 1

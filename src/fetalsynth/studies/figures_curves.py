@@ -11,7 +11,7 @@ from typing import Any
 from fetalsynth.artifacts.model import STATISTICS, read_statistics
 from fetalsynth.studies.cells import text
 from fetalsynth.studies.figures_canvas import SERIES, Sheet, panels, plain, styled, tidy
-from fetalsynth.studies.figures_data import MOST_PANELS, named
+from fetalsynth.studies.figures_data import MOST_PANELS, in_order, named
 from fetalsynth.studies.plan import Plan
 
 EPOCHS = "epochs"
@@ -31,15 +31,18 @@ class Line:
 
 
 def curves(folder: Path, plan: Plan, *, arm: str, stem: str) -> Sheet | None:
-    """Losses and accuracies of the arm's trainings that are there; None where there are none."""
+    """Losses and accuracies of the arm's trainings that are there; None where there are none.
+
+    Of models with a network for each plane, the losses alone.
+    """
     lines, axis = _lines(folder, plan, arm)
     names = list(dict.fromkeys(line.panel for line in lines))[:MOST_PANELS]
     if not names:
         return None
-    levels = list(dict.fromkeys(line.level for line in lines))
+    levels = in_order(line.level for line in lines)
     colours = {level: SERIES[k % len(SERIES)] for k, level in enumerate(levels)}
     with styled():
-        figure, places = panels(len(names))
+        figure, places = panels(len(names), columns=3 if len(names) % 3 == 0 else 0)
         for name, axes in zip(names, places, strict=True):
             tidy(axes, title=name)
             for line in (one for one in lines if one.panel == name):
@@ -85,7 +88,7 @@ def _lines(folder: Path, plan: Plan, arm: str) -> tuple[list[Line], tuple[str, .
         level = " / ".join(text(cell.factors[name]) for name in varying)
         for part, path in _statistics(folder / outs[train]):
             rows = read_statistics(path)
-            for key in _keys(rows):
+            for key in _keys(rows, wanted=_PARTS[:1] if part else _PARTS):
                 kept = [row for row in rows if _finite(row.get(key)) and _finite(row.get("epoch"))]
                 lines.append(
                     Line(
@@ -107,9 +110,9 @@ def _statistics(model: Path) -> list[tuple[tuple[str, ...], Path]]:
     return [((path.parent.name,), path) for path in sorted(model.glob(f"*/{STATISTICS}"))]
 
 
-def _keys(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def _keys(rows: Sequence[Mapping[str, Any]], *, wanted: Sequence[str]) -> list[str]:
     keys = dict.fromkeys(key for row in rows for key in row)
-    return [key for key in keys if key.split("_")[0] in _PARTS]
+    return [key for key in keys if key.split("_")[0] in wanted]
 
 
 def _finite(value: Any) -> bool:

@@ -124,10 +124,13 @@ def panels_of_sets(
     return found
 
 
-def fusions_in(rows: Sequence[Row], arm: str) -> list[str]:
-    """Rules of fusion that an arm's volumes were made by, in order."""
-    found = [row.get(FUSION, "") for row in rows if row["arm"] == arm]
-    return [name for name in dict.fromkeys(found) if name]
+def fusions_in(rows: Sequence[Row], *, study: StudyRecipe, arm: str) -> list[str]:
+    """Rules of fusion that an arm's volumes were made by, in the recipe's order."""
+    from fetalsynth.synthesis.fusion import parse_rule
+
+    found = {row.get(FUSION, "") for row in rows if row["arm"] == arm} - {""}
+    rules = dict.fromkeys(parse_rule(rule).name for rule in study.generate.fusion)
+    return [name for name in rules if name in found]
 
 
 def panels_of_subjects(
@@ -137,10 +140,13 @@ def panels_of_subjects(
     *,
     arm: str,
     metrics: Sequence[str],
-    fusion: str | None = None,
+    fusions: Sequence[str] = (),
 ) -> list[Panel]:
-    """Values by subject from ``pairs.csv`` of every assessment; none where it has no pairs."""
-    values = list(_subjects(folder, plan, arm=arm, fusion=fusion))
+    """Values by subject from ``pairs.csv`` of every assessment; none where it has no pairs.
+
+    ``fusions`` are the rules to show, in order, where volumes were fused by several.
+    """
+    values = list(_subjects(folder, plan, arm=arm, fusions=fusions))
     found = []
     for metric in metrics:
         own = [row for row in rows if row["arm"] == arm and row["metric"] == metric]
@@ -161,7 +167,7 @@ def panels_of_subjects(
 
 
 def _subjects(
-    folder: Path, plan: Plan, *, arm: str, fusion: str | None
+    folder: Path, plan: Plan, *, arm: str, fusions: Sequence[str]
 ) -> Iterator[tuple[dict[str, str], str, str, dict[str, str]]]:
     from fetalsynth.studies.cells import text
 
@@ -169,13 +175,12 @@ def _subjects(
     for cell in (one for one in plan.cells if one.arm == arm):
         levels = {name: text(value) for name, value in cell.factors.items()}
         scores = folder / outs[cell.assess]
-        single, several = scores / "pairs.csv", sorted(scores.glob("sets/*/pairs.csv"))
-        tables = [(path, {**levels, FUSION: path.parent.name}) for path in several]
-        tables = tables or ([(single, levels)] if single.is_file() else [])
+        tables = [(scores / "pairs.csv", levels)]
+        for name in fusions:
+            tables.append((scores / "sets" / name / "pairs.csv", {**levels, FUSION: name}))
         for path, own in tables:
-            if fusion is None or own.get(FUSION, fusion) == fusion:
-                for pair in _pairs(path):
-                    yield own, str(cell.seed), cell.assess, pair
+            for pair in _pairs(path) if path.is_file() else []:
+                yield own, str(cell.seed), cell.assess, pair
 
 
 def _pairs(path: Path) -> list[dict[str, str]]:

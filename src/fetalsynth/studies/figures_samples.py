@@ -79,12 +79,16 @@ def volume_samples(
     rows: tuple[str, ...],
     stem: str,
     fusion: str | None = None,
+    real: Path | None = None,
 ) -> Sheet | None:
     """A row for each cell, the middle slices in three planes of the first subject's volume.
+
+    ``real`` is a folder of real volumes, for that subject's own in the first row.
 
     Pixels are nearest neighbours of the array's own axes, turned to the usual view. None where
     there are no volumes.
     """
+    shown = ""
     cells = _first_seed(plan, arm)
     steps = {step.name: step for step in plan.steps}
     grid: dict[tuple[str, str], tuple[Pixels, list[str]]] = {}
@@ -95,18 +99,26 @@ def volume_samples(
         if file is not None:
             for plane, image in zip(PLANES, _middle(file), strict=True):
                 grid[_at(cell, rows), plane] = image, [file.relative_to(folder).as_posix()]
+            shown = file.relative_to(made).parts[0]
     if not grid:
         return None
+    down = _levels(cells, rows)
+    own = next(iter(sorted(real.glob(f"{shown}/**/*_T2w.nii.gz"))), None) if real else None
+    if real is not None and own is not None:
+        down = [REAL, *down]
+        for plane, image in zip(PLANES, _middle(own), strict=True):
+            grid[REAL, plane] = image, [own.relative_to(real).as_posix()]
     return _sheet(
         grid,
-        down=_levels(cells, rows),
+        down=down,
         across=list(PLANES),
         size=(1.5, 1.5),
         stem=stem,
         arm=arm,
         names=(named(rows), ""),
         caption=f"Middle slices of the first subject’s volume with seed {cells[0].seed}, not "
-        "chosen. Synthetic images are not for clinical use.",
+        f"chosen. {'The top row is real. ' if own else ''}Synthetic images are not for clinical "
+        "use.",
     )
 
 
@@ -124,7 +136,7 @@ def _sheet(
     with styled():
         count = len(down) * len(across)
         figure, places = panels(count, width=size[0], height=size[1], columns=len(across))
-        headed = int(down[0] == REAL)
+        headed = int(down[0] == REAL and across != list(PLANES))
         for place, axes in enumerate(places):
             a, b = down[place // len(across)], across[place % len(across)]
             axes.set_axis_off()

@@ -63,7 +63,7 @@ def _tables_of(
         return
     metrics = chosen_metrics(own, study=study, arm=arm.name)
     factors = [name for axis in axes_of(arm, rows) for name in axis]
-    fusions = fusions_in(rows, arm.name)
+    fusions = fusions_in(rows, study=study, arm=arm.name)
     factors += [FUSION] if len(fusions) > 1 else []
     yield _table(arm, factors, panels_of_sets(rows, arm=arm.name, metrics=metrics))
     planes = [f"{name}-{plane}" for name in IN_PLANES for plane in PLANES]
