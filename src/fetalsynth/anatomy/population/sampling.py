@@ -55,14 +55,17 @@ def sample_params(
     variability: float = 1.0,
     within: float = DONOR_WEEKS,
 ) -> Draw:
-    """Draw a donor, all near ones alike, and coefficients c_k ~ N(0, variability · λ_k).
+    """Draw a donor and coefficients c_k ~ N(0, variability · λ_k).
+
+    A donor's chance is in proportion to ``within`` + 1 less the weeks that it is away.
 
     Raises ValueError where no donor is near in age.
     """
     near = donors_near(population, weeks=weeks, within=within)
     if not near:
         raise ValueError(f"no donor within {within:g} weeks of {weeks:g} weeks")
-    donor = near[int(rng.integers(len(near)))]
+    chances = within + 1 - np.abs(population.weeks[near] - weeks)
+    donor = near[int(rng.choice(len(near), p=chances / chances.sum()))]
     spread = np.sqrt(variability * population.modes.variances)
     coefficients = rng.standard_normal(len(spread)) * spread
     return Draw(weeks=weeks, donor=donor, coefficients=tuple(float(c) for c in coefficients))
