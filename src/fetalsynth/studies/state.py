@@ -89,6 +89,17 @@ def log_tail(folder: Path, name: str, *, lines: int = LOG_TAIL_LINES) -> str:
 
 
 def _is_locked(path: Path) -> bool:
+    """Whether some process holds the lock on this file.
+
+    The kernel's list of locks is asked first: trying the lock could get in the way of a process
+    that wants it at that moment. Locks of other machines are found only by trying.
+    """
+    try:
+        listed = Path("/proc/locks").read_text().split()
+        if any(word.endswith(f":{path.stat().st_ino}") for word in listed):
+            return True
+    except OSError:
+        pass
     try:
         descriptor = os.open(path, os.O_RDWR)
     except OSError:
