@@ -61,7 +61,10 @@ def _kappas(
         found = cohen_kappa(
             first=answers[i], second=answers[j], categories=categories, weights=weights
         )
-        records.append({"first": readers[i], "second": readers[j], **kappa_record(found)})
+        record = {"first": readers[i], "second": readers[j], **kappa_record(found)}
+        for word, name in (("the first", readers[i]), ("the second", readers[j])):
+            record["remark"] = record["remark"].replace(word, name)
+        records.append(record)
     return records
 
 

@@ -19,6 +19,8 @@ from fetalsynth.statistics.intervals import mean_interval
 from fetalsynth.statistics.ordinal import OrdinalFit, proportional_odds
 from fetalsynth.statistics.ordinal_mixed import LEAST_GROUPS, mixed_proportional_odds
 
+_UNDETERMINED = 30.0  # log-odds: beyond, an interval says no more than that there is none
+
 
 def quality_by_set(readings: Readings) -> dict[str, Any] | None:
     """Means and distributions by set, and how much lower synthetic images are rated.
@@ -111,6 +113,8 @@ def regress(
         )
     except ValueError as error:
         return {**base, "model": "", "problem": str(error)}
+    if any(abs(end) > _UNDETERMINED for each in fit.coefficients for end in each.interval):
+        return {**base, "model": "", "problem": "too few ratings to determine the odds"}
     model = "proportional odds" + (", readers as fixed effects" if readers else "")
     return {
         **base,

@@ -105,7 +105,7 @@ def _judged(record: Mapping[str, Any]) -> Figure | None:
     )
 
 
-def _by_set(record: Mapping[str, Any]) -> Figure:
+def _by_set(record: Mapping[str, Any]) -> Figure | None:
     lines = [
         Line(
             label=one["set"],
@@ -120,6 +120,8 @@ def _by_set(record: Mapping[str, Any]) -> Figure:
         for one in record["sets"]
         if one["judged_real"]
     ]
+    if not lines:
+        return None
     return Figure(
         heading="Share judged real, by set",
         chart=interval_chart(
