@@ -44,6 +44,7 @@ STUDY = {
             "settings": {
                 "generator.size": 64,
                 "generator.width": 2,
+                "generator.labels": 3,
                 "epochs": 1,
                 "decay_epochs": 0,
                 "empty_slices": 0.0,
