@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-from fetalsynth.anatomy.labels import FETA, VENTRICLES, WHITE_MATTER
+from fetalsynth.anatomy.labels import VENTRICLES, WHITE_MATTER
 from fetalsynth.anatomy.planes import PLANES, to_slices
 from fetalsynth.artifacts.files import write_bytes
 from fetalsynth.artifacts.images import encode_png
 from fetalsynth.cli.anatomy_edit_captions import caption, longest
-from fetalsynth.datasets.volumes.pictures import COLOURS, coloured, grey
+from fetalsynth.cli.anatomy_edit_marks import LINE, TAKEN, ends, legend, ruler, write
+from fetalsynth.datasets.volumes.pictures import coloured, grey
 
 _CELL = 232  # pixels of a column
 _GAP, _BLOCK = 3, 12
-_LEFT, _LINE, _MARGIN = 26, 17, 8
+_LEFT, _MARGIN = 26, 8
 _FINER = 4  # times as fine as its cell is a slice enlarged before it is averaged to it
 _HUNG = (2, 1, 0)  # axial, coronal, sagittal: the order of rows, as axes across
-_ENDS = {"axial": ("L", "R"), "coronal": ("L", "R"), "sagittal": ("P", "A")}
-_TAKEN = {"white matter": (225, 30, 45), "other tissue": (130, 0, 75)}
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 
 Labels = NDArray[np.uint8]
@@ -135,7 +134,7 @@ def _kinds(
 
 
 def _reddened(painted: Picture, before: Labels, taken: NDArray[np.bool_], *, share: float) -> Any:
-    white, other = (np.array(colour) for colour in _TAKEN.values())
+    white, other = (np.array(colour) for colour in TAKEN.values())
     red = np.where((before == WHITE_MATTER)[..., None], white, other)
     mixed = np.rint(painted * (1 - share) + red * share)
     return np.where(taken[..., None], mixed, painted).astype(np.uint8)
@@ -183,25 +182,31 @@ def _sheet(
 ) -> Image.Image:
     width = _LEFT + len(captions) * (_CELL + _GAP) + _MARGIN
     heights = [view.size(axis)[1] + _GAP for _, axis, _ in rows]
-    top = _MARGIN + 2 * _LINE + longest(captions) * _LINE
-    height = top + sum(heights) + 3 * _BLOCK + 3 * _LINE
+    top = _MARGIN + 2 * LINE + longest(captions) * LINE
+    height = top + sum(heights) + 3 * _BLOCK + 3 * LINE
     sheet = Image.new("RGB", (width, height), _WHITE)
     pen = ImageDraw.Draw(sheet)
-    _text(pen, (_LEFT, _MARGIN), name, size=16)
+    write(pen, (_LEFT, _MARGIN), name, size=16)
     for column, lines in enumerate(captions):
         left = _LEFT + column * (_CELL + _GAP)
         for k, line in enumerate(lines):
-            at = (left, _MARGIN + round(1.6 * _LINE) + k * _LINE)
-            _text(pen, at, line, size=15 if k == 0 else 13)
+            at = (left, _MARGIN + round(1.6 * LINE) + k * LINE)
+            write(pen, at, line, size=15 if k == 0 else 13)
     below = top
     for k, (kind, axis, cells) in enumerate(rows):
         below += _BLOCK if k and rows[k - 1][1] != axis else 0
         _row(sheet, below, f"{PLANES[axis]}: {kind}", cells, height=heights[k] - _GAP)
         if kind == "labels":
-            _ends(pen, below + heights[k] - _GAP, PLANES[axis])
+            ends(
+                pen,
+                left=_LEFT,
+                right=_LEFT + _CELL,
+                bottom=below + heights[k] - _GAP,
+                plane=PLANES[axis],
+            )
         below += heights[k]
-    _ruler(pen, (_LEFT + 6, top + 8), view.scale)
-    _legend(pen, (_LEFT, below + _BLOCK), lost=lost, text=_text)
+    ruler(pen, (_LEFT + 6, top + 8), view.scale)
+    legend(pen, (_LEFT, below + _BLOCK), right=width - _MARGIN, lost=lost)
     return sheet
 
 
@@ -209,7 +214,7 @@ def _row(
     sheet: Image.Image, top: int, title: str, cells: Sequence[Picture | None], *, height: int
 ) -> None:
     side = Image.new("RGB", (height, _LEFT - 4), _WHITE)
-    _text(ImageDraw.Draw(side), (2, 2), title, size=13)
+    write(ImageDraw.Draw(side), (2, 2), title, size=13)
     sheet.paste(side.rotate(90, expand=True), (0, top))
     for column, cell in enumerate(cells):
         left = _LEFT + column * (_CELL + _GAP)
@@ -218,44 +223,3 @@ def _row(
             pen.rectangle((left, top, left + _CELL - 1, top + height - 1), fill=(235, 235, 235))
         else:
             sheet.paste(Image.fromarray(cell), (left, top))
-
-
-def _text(
-    pen: ImageDraw.ImageDraw,
-    at: tuple[int, int],
-    text: str,
-    *,
-    size: int,
-    fill: tuple[int, int, int] = _BLACK,
-) -> None:
-    pen.text(at, text, fill=fill, font=ImageFont.load_default(size))
-
-
-def _ends(pen: ImageDraw.ImageDraw, bottom: int, plane: str) -> None:
-    """Which way the first column's slice runs."""
-    first, last = _ENDS[plane]
-    _text(pen, (_LEFT + 5, bottom - 20), first, size=14, fill=_WHITE)
-    _text(pen, (_LEFT + _CELL - 15, bottom - 20), last, size=14, fill=_WHITE)
-
-
-def _ruler(pen: ImageDraw.ImageDraw, at: tuple[int, int], scale: float) -> None:
-    x, y = at
-    pen.line((x, y, x + round(20 * scale), y), fill=_WHITE, width=3)
-    _text(pen, (x, y + 4), "20 mm", size=12, fill=_WHITE)
-
-
-def _legend(
-    pen: ImageDraw.ImageDraw, at: tuple[int, int], *, lost: bool, text: Callable[..., None]
-) -> None:
-    x, y = at
-    named = list(zip(FETA[1:], COLOURS[1:], strict=True))
-    if lost:
-        named += [(f"overwritten {name}", colour) for name, colour in _TAKEN.items()]
-    for name, colour in named:
-        wide = 26 + round(pen.textlength(name, font=ImageFont.load_default(13)))
-        if x + wide > pen.im.size[0] - _MARGIN:
-            x, y = at[0], y + _LINE
-        pen.rectangle((x, y + 2, x + 12, y + 14), fill=colour, outline=(90, 90, 90))
-        text(pen, (x + 17, y), name, size=13)
-        x += wide + 8
-    text(pen, (at[0], y + round(1.2 * _LINE)), "Not for clinical use.", size=13)
