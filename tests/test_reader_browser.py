@@ -6,6 +6,7 @@ Set FETALSYNTH_SCREENSHOTS to a folder to keep the pictures of every page.
 from __future__ import annotations
 
 import base64
+import csv
 import io
 import os
 import shutil
@@ -18,6 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fetalsynth.cli.main import main
 from fetalsynth.reader.database.inviting import invite_administrator
 from fetalsynth.reader.database.log import verify_log
 from fetalsynth.reader.database.reading import read_answers
@@ -325,3 +327,85 @@ def test_an_answer_waits_for_a_server_that_comes_back(
     finally:
         desk.context.close()
         again.kill()
+
+
+def test_a_study_made_read_exported_and_analysed(
+    chromium: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The commands from two sets of images to the report, with a reader in between."""
+    for name, seed in (("real", "1"), ("synthetic", "2")):
+        words = ["data", "phantom", "ultrasound", "--n", "30", "--size", "64", "--seed", seed]
+        assert main([*words, "--out", str(tmp_path / name)]) == 0
+    sets = ["--real", str(tmp_path / "real"), "--synthetic", str(tmp_path / "synthetic")]
+    study = str(tmp_path / "study")
+    made = ["reader", "new", *sets, "--out", study, "--n", "8", "--practice", "2", "--readers", "2"]
+    assert main([*made, "--seed", "3", "--repeat-lag", "3", "--no-audit"]) == 0
+    capsys.readouterr()
+    assert main(["reader", "invite", study, "R01"]) == 0
+    token = capsys.readouterr().out.partition("/r/")[2].split()[0]
+    server = LiveServer(Path(study))
+    try:
+        desk = Desk(chromium, server)
+        at, answered = _to_reading(desk, token), 0
+        while not desk.page.url.endswith("/finished"):
+            desk.keys(str(1 + answered % 6), "qwert"[answered % 5], "Enter")
+            answered += 1
+            desk.page.wait_for_function(
+                "old => location.pathname !== '/read' ||"
+                " document.getElementById('reading').dataset.shown !== old",
+                arg=at,
+            )
+            if desk.page.url.endswith("/begin"):
+                desk.keys("Enter")
+                desk.page.wait_for_url("**/read")
+            if desk.page.url.endswith("/read"):
+                at = desk.shown(other_than=at)
+        assert desk.done() == []
+    finally:
+        server.kill()
+    assert main(["reader", "export", study, "--out", str(tmp_path / "answers")]) == 0
+    with (tmp_path / "answers" / "answers.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == answered
+    assert [row["confidence"] for row in rows] == [str(1 + k % 6) for k in range(answered)]
+    assert {row["truth"] for row in rows} == {"real", "synthetic"}
+    report = tmp_path / "report"
+    assert main(["reader", "analyse", str(tmp_path / "answers"), "--out", str(report)]) == 0
+    assert (report / "report.html").is_file()
+
+
+def test_time_without_attention_and_time_hidden(
+    chromium: Any, opened: Opened, server: LiveServer
+) -> None:
+    """With the browser's clock in our hands: 10 s looked at, 100 s idle, 20 s in another tab."""
+    desk = Desk(chromium, server)
+    page = desk.page
+    page.clock.install()
+    at = _to_reading(desk, opened.tokens["R01"])
+    page.clock.pause_at(page.evaluate("Date.now()") + 1000)
+    before = page.evaluate("performance.now()")
+    page.clock.run_for(10_000)
+    desk.keys("5")
+    page.clock.run_for(100_000)
+    page.mouse.move(300, 300)
+    hide = (
+        "hidden => { Object.defineProperty(document, 'hidden',"
+        " { value: hidden, configurable: true });"
+        " document.dispatchEvent(new Event('visibilitychange')) }"
+    )
+    page.evaluate(hide, True)
+    page.clock.run_for(20_000)
+    page.evaluate(hide, False)
+    desk.keys("e", "Enter")
+    passed = (page.evaluate("performance.now()") - before) / 1000
+    page.clock.resume()
+    desk.shown(other_than=at)
+    (row,) = read_answers(opened.url)
+    assert row.total_seconds is not None
+    assert row.active_seconds is not None
+    assert row.hidden_seconds == pytest.approx(20, abs=0.5)
+    early = row.total_seconds - passed  # between the picture and the clock's first halt
+    assert 0 <= early < 30
+    assert row.active_seconds == pytest.approx(early + 10 + 30, abs=1)
+    assert passed == pytest.approx(130, abs=1)
+    desk.context.close()
