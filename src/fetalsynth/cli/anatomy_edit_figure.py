@@ -183,7 +183,7 @@ def _sheet(
     width = _LEFT + len(captions) * (_CELL + _GAP) + _MARGIN
     heights = [view.size(axis)[1] + _GAP for _, axis, _ in rows]
     top = _MARGIN + 2 * LINE + longest(captions) * LINE
-    height = top + sum(heights) + 3 * _BLOCK + 3 * LINE
+    height = top + sum(heights) + 3 * _BLOCK + 4 * LINE
     sheet = Image.new("RGB", (width, height), _WHITE)
     pen = ImageDraw.Draw(sheet)
     write(pen, (_LEFT, _MARGIN), name, size=16)
