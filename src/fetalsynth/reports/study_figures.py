@@ -116,6 +116,7 @@ def inline(path: Path, *, name: str, description: str) -> Markup | None:
     body = body.replace("xlink:href", "href")
     if _FORBIDDEN.search(body):
         return None
+    body = re.sub(r'(<image\b[^>]*?) id="[^"]*"', r"\1", body)  # equal pictures have one id
     body = re.sub(r'(\bid="|url\(#|href="#)', rf"\1{name}-", body)
     head = (
         f'<svg class="chart" {view} role="img" style="max-width:{float(width) * 4 / 3:.0f}px">'

@@ -43,7 +43,7 @@ def heat(
             mean, sd, n = _cells(panel, rows, columns, down=down, across=across)
             _draw(axes, panel, mean=mean, sd=sd, down=down, across=across)
             found += [
-                (panel.metric, a, b, repr(mean[i, j]), repr(sd[i, j]), int(n[i, j]))
+                (panel.metric, a, b, repr(float(mean[i, j])), repr(float(sd[i, j])), int(n[i, j]))
                 for i, a in enumerate(down)
                 for j, b in enumerate(across)
             ]

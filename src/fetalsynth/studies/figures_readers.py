@@ -92,7 +92,7 @@ def _draw(axes: Axes, table: Table, own: Matched, factor: str) -> list[tuple[Any
         )
         axes.margins(y=0.28)
     tidy(axes, title=table.metric, grid="both")
-    extra = [repr(fit[key]) if fit else "" for key in ("slope", "intercept", "r", "p_value")]
+    extra = [repr(float(fit[key])) if fit else "" for key in ("slope", "intercept", "r", "p_value")]
     return [
         (table.metric, name, level, repr(float(x)), repr(float(y)), *extra)
         for name, level, x, y in zip(own.sets, levels, own.mean, values, strict=True)
