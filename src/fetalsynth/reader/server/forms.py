@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from fetalsynth.reader.database.answering import Answer, Timing
 from fetalsynth.reader.study import Questions
 
-Seconds_ = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
+Seconds_ = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 
 GROUPS = {
     "clinician": "Doctor (obstetrics, radiology, paediatrics)",
