@@ -117,7 +117,12 @@ def make_runs(folder: Path, plan: Plan, data: Path) -> None:
         out = folder / steps[cell.assess].out
         value = planted(**planted_at)
         fid = 7.0 * math.log(score_of(**planted_at)) + 241.0
-        numbers = {"n_real": 8, "n_synthetic": 8, "ci95": (value - 1, value + 1), "floor": 1.5}
+        numbers: dict[str, Any] = {
+            "n_real": 8,
+            "n_synthetic": 8,
+            "ci95": (value - 1, value + 1),
+            "floor": 1.5,
+        }
         scores = Scores(
             metrics={
                 "FD-LBP256": Metric(value=value, direction="lower", **numbers),
