@@ -279,14 +279,14 @@ def test_a_key_without_an_item_is_refused(study: Path) -> None:
 
 @pytest.mark.slow
 def test_halves_of_real_images_are_not_told_apart(hc18_folder: Path) -> None:
-    """A hundred splits of 140 HC18 images: at one per cent, five alarms are very unlikely."""
-    files = sorted((hc18_folder).rglob("*_HC.png"))[:140]
+    """Forty splits of 140 HC18 images: at one per cent, four alarms come once in 1400 tests."""
+    files = sorted(hc18_folder.rglob("*_HC.png"))[:140]
     small = [Image.open(file).convert("L").resize((64, 43)) for file in files]
     seen = [look(np.asarray(picture)[3:-3, 3:-3]) for picture in small]
     rng = np.random.default_rng(0)
     alarms = 0
-    for _ in range(100):
+    for _ in range(40):
         chosen = rng.permutation(len(seen))[:66]
         audit = _judged([seen[place] for place in chosen], np.arange(66) < 33)
         alarms += audit.verdict == "leak"
-    assert alarms <= 4
+    assert alarms <= 3
