@@ -104,11 +104,24 @@ def _elements(rng: Rng, *, corrected: bool) -> float:
 
 
 def _trainings(rng: Rng) -> float:
-    """Sets that are four snapshots each of ten trainings, whole trainings exchanged."""
+    """Sets that are four snapshots each of ten trainings that differ, epochs do not."""
     x, y = (np.repeat(rng.normal(size=10), 4) + 0.3 * rng.normal(size=40) for _ in range(2))
     blocks = np.repeat(np.arange(10), 4)
     found = permutation_table(
         x[:, None], y, kind="spearman", expected=[0], rng=rng, blocks=blocks, draws=DRAWS
+    )
+    return float(found.p_values[0])
+
+
+def _crossed(rng: Rng) -> float:
+    """Ten trainings at four epochs; metric and scores both change with epochs, unrelated."""
+    x, y = (
+        (rng.normal(size=(10, 1)) + 2 * rng.normal(size=4) + 0.3 * rng.normal(size=(10, 4))).ravel()
+        for _ in range(2)
+    )
+    blocks = np.repeat(np.arange(10), 4)
+    found = permutation_table(
+        x[:, None], y, kind="pearson", expected=[1], rng=rng, blocks=blocks, draws=DRAWS
     )
     return float(found.p_values[0])
 
@@ -153,6 +166,7 @@ NULL: dict[str, Callable[[Rng], float]] = {
     "Spearman, permutations": _correlation("spearman"),
     "Kendall, permutations": _correlation("kendall"),
     "whole trainings exchanged": _trainings,
+    "trainings and epochs exchanged": _crossed,
     "256 elements, maximum": lambda rng: _elements(rng, corrected=False),
     "logarithmic line": lambda rng: log_fit(rng.uniform(1, 5, SETS), rng.normal(size=SETS)).p_value,
     "proportional odds, readers fixed": _ordinal,

@@ -265,13 +265,31 @@ def test_readers_find_the_metric_that_follows_them(tmp_path: Path) -> None:
     assert fid.p_adjusted is not None
     assert fid.p_adjusted < 0.05
     assert "as it should" in fid.verdict
-    assert "trainings with all their sets" in fid.method
+    assert "of trainings and of the cells within them" in fid.method
     assert fid.table[0]["odds_ratio_per_sd"] < 1
     elements = by_name["LBP elements and readers"]
     assert len(elements.table) == 12
     assert "12 LBP elements" in elements.method
     assert elements.value == 0
     assert "none is left" in elements.verdict
+
+
+def test_the_order_of_the_file_of_scores_does_not_matter(tmp_path: Path) -> None:
+    results = study()
+    scores = graded(results[0], noise=1.0)
+    mixed = {name: scores[name] for name in sorted(scores, key=lambda name: name[::-1])}
+    first = scores_file(tmp_path / "a.csv", scores)
+    second = scores_file(tmp_path / "b.csv", mixed)
+    item = [{"kind": "readers", "metrics": ["FID", "PSNR"]}]
+    pairs = zip(
+        entries(item, readers=first, results=results),
+        entries(item, readers=second, results=results),
+        strict=True,
+    )
+    for one, other in pairs:
+        assert (one.value, one.p_value, one.effect) == (other.value, other.p_value, other.effect)
+        odds = one.table[0]["odds_ratio_per_sd"]
+        assert odds == pytest.approx(other.table[0]["odds_ratio_per_sd"], rel=1e-6)
 
 
 def test_the_wrong_way_is_called_so(tmp_path: Path) -> None:

@@ -111,8 +111,10 @@ def permutation_table(
 
     ``expected`` (K,) holds the signs, 0 for two-sided. With false discovery rates over K columns
     the smallest p, 1 / (draws + 1), must lie well below 0.05 / K. Where rows belong together, as
-    snapshots of one training do, ``blocks`` (n,) names what they belong to: whole blocks are then
-    exchanged, row by row in their order; raises ValueError where they differ in size.
+    snapshots of one training do, ``blocks`` (n,) names what they belong to: then whole blocks
+    are exchanged, and the places in them (epochs, in the order of the rows), the same in all
+    blocks, so that what blocks or places have in common counts once. Raises ValueError where
+    blocks differ in size.
     """
     table, b = np.asarray(columns, np.float64), np.asarray(y, np.float64)
     signs = np.asarray(expected, np.float64)
@@ -217,8 +219,10 @@ def _permuted(
     for start in range(0, draws, at_once):
         count = min(at_once, draws - start)
         chosen = rng.permuted(np.tile(np.arange(len(positions)), (count, 1)), axis=1)
+        places = rng.permuted(np.tile(np.arange(positions.shape[1]), (count, 1)), axis=1)
+        mixed_up = np.take_along_axis(positions[chosen], places[:, None, :], axis=2)
         order = np.empty((count, len(y)), np.intp)
-        order[:, positions.ravel()] = positions[chosen].reshape(count, -1)
+        order[:, positions.ravel()] = mixed_up.reshape(count, -1)
         if kind == "kendall":
             square = own.reshape(len(y), len(y))
             mixed = square[order[:, :, None], order[:, None, :]].reshape(count, -1)

@@ -36,7 +36,7 @@ from fetalsynth.studies.recipe import Analysis
 from fetalsynth.studies.results import read_results
 
 ANALYSIS = "analysis.json"
-PUBLISHED_METRICS = ("FID", "FD-Inception*", "LBPv-V*")
+PUBLISHED_METRICS = ("FID*", "FD-Inception*", "LBPv-V*")
 WITHOUT_SCORES = (
     "it needs readers' scores, a CSV file with columns set and score; give it with --readers FILE."
 )

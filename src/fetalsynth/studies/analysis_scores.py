@@ -27,7 +27,10 @@ class Score:
 
 @dataclass(frozen=True, kw_only=True)
 class Matched:
-    """Sets (n,) with the mean score of the readers, and positions in a table for each set."""
+    """Sets (n,) with the mean score of the readers, and positions in a table for each set.
+
+    They come in the order of the table, in which all trainings have their epochs alike.
+    """
 
     sets: tuple[str, ...]
     mean: NDArray[np.float64]
@@ -69,7 +72,7 @@ def match(scores: Sequence[Score], table: Table, *, path: Path) -> Matched:
     places = {
         name: tuple(k for k, known in enumerate(table.aliases) if name in known) for name in names
     }
-    sets = tuple(name for name in names if places[name])
+    sets = tuple(sorted((name for name in names if places[name]), key=lambda name: places[name]))
     if len(sets) < LEAST_SETS:
         known = [each[0] for each in table.aliases]
         raise UserError(

@@ -82,7 +82,7 @@ def method_of(item: Readers, *, blocks: list[str] | None, family: str) -> str:
     return METHOD.format(
         name=NAMES[item.method],
         permutations=item.permutations,
-        exchanged="sets" if blocks is None else "trainings with all their sets",
+        exchanged="sets" if blocks is None else "trainings and of the cells within them",
         family=family,
     )
 

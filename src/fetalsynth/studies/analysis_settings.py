@@ -83,8 +83,8 @@ class Readers(Item):
     """Correlation of every metric, and of all 256 LBP elements, with readers' scores.
 
     ``scores`` is a CSV file with columns set and score, optionally reader. ``exchange`` says what
-    permutations exchange: single sets, or the trainings that sets are snapshots of with all their
-    sets; "auto" takes trainings where at least eight have equally many sets.
+    permutations exchange: single sets, or the trainings that sets are snapshots of and the epochs
+    within them; "auto" takes trainings where at least eight have equally many sets.
     """
 
     kind: Literal["metric-versus-reader", "readers"]
