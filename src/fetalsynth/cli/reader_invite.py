@@ -12,7 +12,7 @@ from fetalsynth.cli.reader_serve import need_the_optional_part
 from fetalsynth.errors import UserError
 
 if TYPE_CHECKING:
-    from fetalsynth.reader.database.opening import Database
+    from fetalsynth.reader.database.writing import Database
     from fetalsynth.reader.server.folder import ServedStudy
 
 
