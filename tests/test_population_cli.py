@@ -21,7 +21,8 @@ from fetalsynth.cli.main import main
 from toy_brain import ToyBrain
 
 AGES = (28.0, 29.0, 31.0, 32.0)
-QUICK = Settings(levels=(Level(factor=4, steps=12, sigma_mm=6.0, rate_mm=0.4),))
+COARSE_MM = 2.5
+QUICK = Settings(levels=(Level(factor=2, steps=20, sigma_mm=6.0, rate_mm=0.3),))
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +51,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         return real(*maps, **{**named, "settings": QUICK})
 
     monkeypatch.setattr(fitting, "register", short)
+    monkeypatch.setattr(fitting, "SPACING_MM", COARSE_MM)
     monkeypatch.setattr(interpolation, "register", short)
 
 
@@ -58,6 +60,7 @@ def model(heads: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("model") / "model"
     with pytest.MonkeyPatch.context() as patch:
         real = fitting.register
+        patch.setattr(fitting, "SPACING_MM", COARSE_MM)
         patch.setattr(fitting, "register", lambda *m, **n: real(*m, **{**n, "settings": QUICK}))
         assert main(["anatomy", "population", str(heads), "--out", str(out)]) == 0
     return out

@@ -129,6 +129,7 @@ def _make_all(
     licences: tuple[Any, ...],
 ) -> dict[str, Any]:
     from fetalsynth.anatomy.labels import FETA
+    from fetalsynth.anatomy.population.fitting import SPACING_MM
     from fetalsynth.anatomy.population.interpolation import between, match
     from fetalsynth.artifacts.volumes import VolumesWriter, bids_label
     from fetalsynth.cli.computing import choose_device, set_threads
@@ -140,7 +141,7 @@ def _make_all(
     ages = sorted(set(wanted.weeks))
     made: list[tuple[str, Between]] = []
     with Progress(label="interpolate", total=1 + len(ages), unit="steps") as progress:
-        pair = match(*heads, device=device)
+        pair = match(*heads, spacing_mm=SPACING_MM, device=device)
         progress.advance()
         for age in ages:
             one = between(pair, weeks=age, method=wanted.method)

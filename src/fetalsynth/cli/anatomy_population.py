@@ -137,7 +137,7 @@ def _read_all(
 
 
 def _fit(volumes: list[Head], folder: Path, *, device: str) -> Population:
-    from fetalsynth.anatomy.population.fitting import ROUNDS, fit
+    from fetalsynth.anatomy.population.fitting import ROUNDS, SPACING_MM, fit
     from fetalsynth.artifacts.building import STATE
     from fetalsynth.cli.anatomy_population_store import FolderMemory
     from fetalsynth.cli.computing import choose_device, set_threads
@@ -149,6 +149,7 @@ def _fit(volumes: list[Head], folder: Path, *, device: str) -> Population:
     with Progress(label="register", total=total, unit="registrations") as progress:
         return fit(
             volumes,
+            spacing_mm=SPACING_MM,
             memory=FolderMemory(folder / STATE),
             device=where,
             advance=progress.advance,
