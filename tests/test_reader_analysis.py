@@ -426,3 +426,33 @@ def test_the_same_answers_give_the_same_bytes(tmp_path: Path) -> None:
 def test_a_margin_that_is_none_and_a_file_that_is_missing(tmp_path: Path, capsys) -> None:
     assert main(["reader", "analyse", str(tmp_path / "no.csv"), "--out", str(tmp_path / "o")]) == 2
     assert "does not exist" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "design",  # readers, points of confidence, of quality, images of a kind, share of rows kept
+    [(1, 2, 0, 2, 1.0), (1, 6, 5, 2, 0.5), (2, 2, 5, 6, 0.5), (6, 6, 0, 2, 0.5), (6, 6, 5, 6, 0.3)],
+)
+def test_few_answers_leave_figures_out_and_fail_nowhere(
+    tmp_path: Path, monkeypatch, design
+) -> None:
+    readers, points, quality, images, kept = design
+    monkeypatch.setattr("fetalsynth.reader.analysis_agreement.DRAWS", 20)
+    rng = np.random.default_rng(21)
+    made = simulated_readers(readers=readers, d_prime=1.0, rng=rng)
+    study = SimulatedStudy(
+        real=images,
+        synthetic=images,
+        repeats=1,
+        catch=1,
+        points=points,
+        quality=quality,
+        sets=("a", "b"),
+    )
+    rows = simulated_answers(readers=[*made, FAKE], study=study, rng=rng)
+    rows = rows[:2] + [row for row in rows[2:] if rng.random() < kept]
+    (tmp_path / "answers.csv").write_text(rows_csv(rows), encoding="utf-8")
+    out = tmp_path / "out"
+    code = main(["reader", "analyse", str(tmp_path / "answers.csv"), "--out", str(out)])
+    assert code == 0
+    html = (out / "report.html").read_text(encoding="utf-8")
+    assert not re.search(r"\b(nan|None|inf)\b", re.sub(r"<style>.*?</style>", "", html, flags=re.S))

@@ -98,22 +98,23 @@ def regress(
     readers = [readings.readers[row] for row in rows] if len(set(rows)) > 1 else None
     repeated = len(set(images)) < len(rows) and len(set(images)) >= LEAST_GROUPS
     try:
-        fit = (
-            mixed_proportional_odds(
-                answers=answers,
-                covariates=columns[images],
-                groups=[str(image) for image in images],
-                names=names,
-                readers=readers,
+        with np.errstate(invalid="ignore"):  # a standard error that does not exist is said below
+            fit = (
+                mixed_proportional_odds(
+                    answers=answers,
+                    covariates=columns[images],
+                    groups=[str(image) for image in images],
+                    names=names,
+                    readers=readers,
+                )
+                if repeated
+                else proportional_odds(
+                    answers=answers, covariates=columns[images], names=names, readers=readers
+                )
             )
-            if repeated
-            else proportional_odds(
-                answers=answers, covariates=columns[images], names=names, readers=readers
-            )
-        )
     except ValueError as error:
         return {**base, "model": "", "problem": str(error)}
-    if any(abs(end) > _UNDETERMINED for each in fit.coefficients for end in each.interval):
+    if any(not abs(end) <= _UNDETERMINED for each in fit.coefficients for end in each.interval):
         return {**base, "model": "", "problem": "too few ratings to determine the odds"}
     model = "proportional odds" + (", readers as fixed effects" if readers else "")
     return {
