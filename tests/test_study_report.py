@@ -416,6 +416,19 @@ def test_subjects_of_every_fusion_are_read_in_the_order_asked_for(
     ]
 
 
+def test_heat_maps_keep_their_colours_in_the_page(
+    finished: tuple[Path, StudyRecipe, Plan],
+) -> None:
+    """A page's colours change in dark mode; a scale from pale to dark must not turn round."""
+    chart = inline(finished[0] / "figures/size-heat.svg", name="f", description="")
+    assert chart is not None
+    cells = re.findall(r'style="fill: ([^;]*); stroke: #ffffff', chart)
+    assert len(cells) == 2 * len(IMAGES) * len(EPOCHS)
+    assert all(re.fullmatch("#[0-9a-f]{6}", colour) for colour in cells)
+    brightness = [sum(int(colour[k : k + 2], 16) for k in (1, 3, 5)) for colour in cells]
+    assert max(brightness) - min(brightness) > 300
+
+
 def test_few_values_have_a_median_and_many_a_box(tmp_path: Path) -> None:
     def drawn(count: int) -> str:
         points = tuple(
@@ -460,3 +473,25 @@ def test_only_what_varies_is_an_axis(finished: tuple[Path, StudyRecipe, Plan]) -
 def test_faulty_figures_are_named(setting: dict[str, Any], said: str) -> None:
     with pytest.raises(UserError, match=said):
         parse_figures([Figure.model_validate(setting)])
+
+
+def test_study_of_which_everything_failed_still_has_a_report(
+    finished: tuple[Path, StudyRecipe, Plan], tmp_path: Path
+) -> None:
+    _, study, plan = finished
+    write_plan(tmp_path, plan)
+    write_recipe(tmp_path, study)
+    for step in plan.steps:
+        write_state(
+            tmp_path, step.name, StepState(status="failed" if step.kind == "train" else "blocked")
+        )
+    write_results(tmp_path, plan)
+    write_analysis(tmp_path, items=study.analysis, plan=plan)
+    assert write_figures(tmp_path, study=study, plan=plan) == 0
+    write_tables(tmp_path, study=study, plan=plan)
+    write_methods(tmp_path, study=study, plan=plan)
+    write_report(tmp_path)
+    text = _Page(page_of(tmp_path)).text
+    assert "Nothing could be tested" in text
+    assert "9 steps failed and 36 could not start" in text
+    assert "No training is finished." in text

@@ -14,7 +14,7 @@ from fetalsynth.studies.figures_data import Panel, levels_on, named
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-PALE, DARK = "#eaf3f4", "#0b6170"
+PALE, DARK = "#eaf3f4", "#0a5f6e"  # no colours of the page: reports exchange those
 _BETTER = {"lower": " ↓", "higher": " ↑"}
 Floats = NDArray[np.float64]
 
