@@ -18,11 +18,12 @@ from sqlalchemy import Connection, insert, select
 from fetalsynth.errors import UserError
 from fetalsynth.reader.database import answering
 from fetalsynth.reader.database.access import Reader, begin_main, enter, reader_of
-from fetalsynth.reader.database.answering import Answer, Timing, current, submit
+from fetalsynth.reader.database.answering import Timing, submit
 from fetalsynth.reader.database.inviting import invite
 from fetalsynth.reader.database.log import GENESIS, canonical, lock_study, verify_log
 from fetalsynth.reader.database.opening import default_url, open_database
 from fetalsynth.reader.database.reading import log_head, progress, read_answers
+from fetalsynth.reader.database.showing import Answer, current
 from fetalsynth.reader.database.tables import presentations, readers, studies
 from fetalsynth.reader.database.tokens import token_hash
 from reader_browser import GOOD, Visitor

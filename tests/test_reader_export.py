@@ -133,7 +133,7 @@ def _read(folder: Path, url: str, codes: list[str], *, pair: bool = False) -> No
 
 
 def _answer(pair: bool):
-    from fetalsynth.reader.database.answering import Answer
+    from fetalsynth.reader.database.showing import Answer
 
     if pair:
         return Answer(choice="left")

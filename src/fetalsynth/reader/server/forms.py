@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from fetalsynth.reader.database.answering import Answer, Timing
+from fetalsynth.reader.database.answering import Timing
+from fetalsynth.reader.database.showing import Answer
 from fetalsynth.reader.study import Questions
 
 Seconds_ = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]

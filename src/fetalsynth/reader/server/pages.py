@@ -11,8 +11,8 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from fetalsynth.reader.database.access import Reader, begin_main, consent, note_display
-from fetalsynth.reader.database.answering import current
 from fetalsynth.reader.database.reading import counts, has_begun
+from fetalsynth.reader.database.showing import current
 from fetalsynth.reader.database.tokens import csrf_token
 from fetalsynth.reader.server import display_check
 from fetalsynth.reader.server.forms import GROUPS, READING, ROOMS, SYNTHETIC

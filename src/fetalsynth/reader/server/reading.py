@@ -8,16 +8,13 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import JSONResponse, Response
 
 from fetalsynth.reader.database.access import Reader
-from fetalsynth.reader.database.answering import (
-    AnsweredError,
+from fetalsynth.reader.database.answering import AnsweredError, mark_shown, save_draft, submit
+from fetalsynth.reader.database.showing import (
     Shown,
     UnknownPresentationError,
     at_position,
     current,
     find,
-    mark_shown,
-    save_draft,
-    submit,
 )
 from fetalsynth.reader.server.folder import ServedStudy
 from fetalsynth.reader.server.forms import Given, answer_of, draft_of

@@ -6,7 +6,7 @@ Zeros after the end of a PNG are ignored by every decoder, and hide how well the
 from __future__ import annotations
 
 from fetalsynth.errors import explaining
-from fetalsynth.reader.database.answering import Shown
+from fetalsynth.reader.database.showing import Shown
 from fetalsynth.reader.server.folder import ServedStudy
 from fetalsynth.reader.study import Item, stimulus_files
 
