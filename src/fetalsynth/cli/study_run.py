@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
 from fetalsynth.errors import UserError
+from fetalsynth.studies.executors.slurm_options import SlurmOptions
 
 if TYPE_CHECKING:
     from fetalsynth.artifacts.manifest import Manifest
@@ -40,8 +41,10 @@ class StudyRun:
     """Repeat every cell with each of these seeds, instead of those of the recipe."""
     executor: Literal["local", "slurm"] = "local"
     """Processes of this machine, or jobs of a SLURM cluster."""
+    slurm: SlurmOptions = field(default_factory=SlurmOptions)
+    """What jobs ask a SLURM cluster for."""
     jobs: int | None = None
-    """Most steps at a time; as many as the cores allow if not given."""
+    """Most steps at a time; as many as the cores allow, or 100 jobs of SLURM, if not given."""
     threads: int = 1
     """CPU threads of each step; a grid is fastest with 1."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -185,7 +188,9 @@ def _executor(folder: Path, wanted: StudyRun) -> Executor:
     from fetalsynth.threads import allowed_cores
 
     if wanted.executor == "slurm":
-        raise UserError("--executor slurm: is not built yet; leave it out")
+        from fetalsynth.studies.executors.slurm import MOST_JOBS, SlurmExecutor
+
+        return SlurmExecutor(folder=folder, options=wanted.slurm, jobs=wanted.jobs or MOST_JOBS)
     gpus = () if wanted.device == "cpu" else local_gpus()
     return LocalExecutor(folder=folder, cores=allowed_cores(), jobs=wanted.jobs, gpus=gpus)
 
