@@ -15,7 +15,7 @@ from fetalsynth.errors import UserError, explaining
 from fetalsynth.reports.page import Picture, embed
 from fetalsynth.reports.wording import number
 
-COLUMNS_AT_A_TIME = 6
+COLUMNS_AT_A_TIME = 5
 _COLOURS = {
     "#0b6170": "--series-1",
     "#b5480f": "--series-2",
@@ -130,7 +130,7 @@ def inline(path: Path, *, name: str, description: str) -> Markup | None:
 
 
 def tables(index: Sequence[Mapping[str, Any]]) -> list[Table]:
-    """Tables of the index, at most six metrics in each."""
+    """Tables of the index, at most five metrics in each."""
     found = []
     for table in index:
         for start in range(0, max(1, len(table["columns"])), COLUMNS_AT_A_TIME):
@@ -140,12 +140,14 @@ def tables(index: Sequence[Mapping[str, Any]]) -> list[Table]:
 
 
 def _table(table: Mapping[str, Any], part: slice, *, first: bool) -> Table:
-    counted = table["kind"] == "alarms"
-    heading = "Alarms" if counted else f"{table['arm']}: {table['kind']} by cell"
+    alarms = table["kind"] == "alarms"
+    counts = {cell["n"] for row in table["rows"] for cell in row["cells"] if cell}
+    same = f" n = {min(counts)} in every cell." if not alarms and len(counts) == 1 else ""
+    heading = "Alarms" if alarms else f"{table['arm']}: {table['kind']} by cell"
     columns = table["columns"][part]
     return Table(
         heading=heading if first else "",
-        caption=table["caption"] if first else "",
+        caption=table["caption"] + same if first else "",
         file=f"tables/{table['csv']}",
         factors=tuple(table["factors"]),
         columns=tuple(
@@ -158,7 +160,10 @@ def _table(table: Mapping[str, Any], part: slice, *, first: bool) -> Table:
         rows=tuple(
             (
                 tuple(row["levels"]),
-                tuple(_count(e) if counted else _entry(e) for e in row["cells"][part]),
+                tuple(
+                    _count(e) if alarms else _entry(e, counted=len(counts) > 1)
+                    for e in row["cells"][part]
+                ),
             )
             for row in table["rows"]
         ),
@@ -169,15 +174,15 @@ def _count(cell: Mapping[str, Any]) -> tuple[str, str]:
     return (str(cell["n"]) if cell["n"] else "–", "")
 
 
-def _entry(cell: Mapping[str, Any] | None) -> tuple[str, str]:
-    """Mean ± SD, and the interval below it with the number of trainings."""
+def _entry(cell: Mapping[str, Any] | None, *, counted: bool) -> tuple[str, str]:
+    """Mean ± SD, and the interval below it; with the number of trainings where ``counted``."""
     if cell is None:
         return ("–", "")
     mean, sd, low, high = (cell[key] for key in ("mean", "sd", "low", "high"))
-    beside = [value for value in (mean, sd) if value is not None]
+    beside = (sd, mean) if sd else (mean,)  # so that the spread keeps its digits
     text = number(mean, beside=beside)
     text += "" if sd is None else f" ± {number(sd, beside=beside)}"
     if low is None or high is None:
         return (text, "")
-    ends = " to ".join(number(end, beside=(mean, low, high)) for end in (low, high))
-    return (text, f"{ends}, n {cell['n']}" if cell["of"] == "trainings" else ends)
+    ends = " to ".join(number(end, beside=beside) for end in (low, high))
+    return (text, f"{ends}, n {cell['n']}" if counted else ends)

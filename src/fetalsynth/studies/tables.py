@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,10 +100,19 @@ def _table(
             for panel in shown
         ],
         "rows": [
-            {"levels": list(key), "cells": [found.get(panel.metric) for panel in shown]}
-            for key, found in cells.items()
+            {"levels": list(key), "cells": [cells[key].get(panel.metric) for panel in shown]}
+            for key in _sorted(cells)
         ],
     }
+
+
+def _sorted(keys: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """By number where all are numbers, else as they come."""
+    found = list(keys)
+    try:
+        return sorted(found, key=lambda key: [float(level) for level in key])
+    except ValueError:
+        return found
 
 
 def _summary(points: Sequence[Point]) -> dict[str, Any]:
