@@ -93,7 +93,7 @@ def _study(out: Path, *, pair: bool = False) -> Path:
 
 def _read(folder: Path, url: str, codes: list[str], *, pair: bool = False) -> None:
     """Readers answer all that they are shown, through the functions that the server uses."""
-    from fetalsynth.reader.database import access, answering, inviting
+    from fetalsynth.reader.database import access, answering, inviting, showing
     from fetalsynth.reader.database.opening import open_database
     from fetalsynth.reader.study import read_orders
 
@@ -113,7 +113,7 @@ def _read(folder: Path, url: str, codes: list[str], *, pair: bool = False) -> No
         while True:
             with database.reading() as connection:
                 reader = access.reader_of(connection, session=session, **name)
-                shown = answering.current(connection, reader=reader)
+                shown = showing.current(connection, reader=reader)
             if shown is None and reader.practised:
                 break
             if shown is None:
