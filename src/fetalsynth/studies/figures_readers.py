@@ -66,8 +66,9 @@ def against_readers(
         arm=arm,
         heading=f"{arm}: metrics against readers’ scores",
         caption=f"Each dot is one set of images{by}. Lines as published: metric = a ln(score) + b "
-        "by least squares, p for a = 0, r Pearson’s with the score; not adjusted for the number of metrics, and the line says "
-        "what the metric is at a score, not what the score is at a metric.",
+        "by least squares, p for a = 0, r Pearson’s with the score; not adjusted for the number "
+        "of metrics, and the line says what the metric is at a score, not what the score is at a "
+        "metric.",
         figure=figure,
         header=("metric", "set", "level", "mean score", "value", "a", "b", "r", "p"),
         rows=drawn,
