@@ -5,7 +5,7 @@ it (``anatomy interpolate``). Made and true label map are compared by Dice per t
 one's voxels, after the made one is laid onto the true one: rigidly, or rigidly with its size
 fitted too. The baseline is the nearer label map itself, laid on in the same way; with one neighbour
 on each side at the same distance both are tried and the better one counts, which only a reader of
-the answer could choose. Size fitted to the truth favours the baseline further: interpolation has to
+the answer could choose; "copy unseen" is the mean of both, what a blind choice gets. Size fitted to the truth favours the baseline further: interpolation has to
 predict the size.
 
     python benchmarks/population.py ages ATLAS [--only 27 28] [--table FILE]
@@ -153,6 +153,7 @@ def one_age(name: str, truth: Head, young: Head, old: Head, middle: dict) -> dic
     found = {kind: judge.dice(head) for kind, head in made.items()}
     for word in ("rigid", "scaled"):
         row[f"copy, {word}"] = max((copy[word] for copy in copies), key=np.mean)
+        row[f"copy unseen, {word}"] = np.mean([copy[word] for copy in copies], axis=0).tolist()
         for kind, each in found.items():
             row[f"{kind}, {word}"] = each[word]
     return row
@@ -184,11 +185,17 @@ def summary(rows: Sequence[dict]) -> None:  # type: ignore[type-arg]
             mean = np.mean([row[key] for row in rows], axis=0)
             print(f"| {key} | {' | '.join(f'{m:.3f}' for m in mean)} | {mean.mean():.3f} |")
     for key in rows[0]:
-        if isinstance(rows[0][key], list) and not key.startswith("copy"):
-            own = np.array([row[key] for row in rows])
-            better = own > np.array([row[f"copy, {key.split(', ')[1]}"] for row in rows])
-            cells = " ".join(str(count) for count in better.sum(axis=0))
-            print(f"{key}: better than the copy in {cells} of {len(rows)}, by tissue")
+        if not isinstance(rows[0][key], list) or key.startswith("copy"):
+            continue
+        own = np.array([row[key] for row in rows])
+        for baseline in ("copy", "copy unseen"):
+            other = np.array([row[f"{baseline}, {key.split(', ')[1]}"] for row in rows])
+            cells = " ".join(str(count) for count in (own > other).sum(axis=0))
+            volumes = int((own.mean(axis=1) > other.mean(axis=1)).sum())
+            print(
+                f"{key}: better than the {baseline} in {cells} of {len(rows)} by tissue, "
+                f"{volumes} in the mean"
+            )
 
 
 def brains(wanted: argparse.Namespace) -> None:

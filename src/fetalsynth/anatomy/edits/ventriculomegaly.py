@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -157,6 +158,11 @@ class _Search:
                 break
             # a frame found anew in the edited head cuts the atria in a slightly other plane
             aim = aim - missed
+        if least > TOLERANCE_MM:
+            # slower, but what the search sees is what is reported
+            self.flow.measure = self._widths_anew
+            state = replace(best, values=self._widths_anew(best.labels))
+            best = flow_to(self.flow, state, targets=wanted, tolerance=_AIM * TOLERANCE_MM)
         return best, wanted
 
     def _velocity(
@@ -180,7 +186,13 @@ class _Search:
         return keep_volume(pushed, brain, fixed, spacing_mm=spacing_mm)
 
     def _widths(self, labels: Labels) -> NDArray[np.float64]:
-        found = widths(labels, self.affine, frame=self.frame)
+        return self._widths_in(labels, self.frame)
+
+    def _widths_anew(self, labels: Labels) -> NDArray[np.float64]:
+        return self._widths_in(labels, None)
+
+    def _widths_in(self, labels: Labels, frame: Frame | None) -> NDArray[np.float64]:
+        found = widths(labels, self.affine, frame=frame)
         if any(found[k] is None for k in self.sides):
             raise ValueError("there is no atrium to measure: ventricles or deep grey matter lack")
         return np.array([found[k] for k in self.sides], np.float64)
