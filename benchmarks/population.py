@@ -2,11 +2,11 @@
 
 Ages between: every age that has a neighbour on both sides is left out and made from the two next to
 it (``anatomy interpolate``). Made and true label map are compared by Dice per tissue on the true
-one's voxels, after the made one is laid onto the true one: rigidly, or rigidly with its size
-fitted too. The baseline is the nearer label map itself, laid on in the same way; with one neighbour
-on each side at the same distance both are tried and the better one counts, which only a reader of
-the answer could choose; "copy unseen" is the mean of both, what a blind choice gets. Size fitted to the truth favours the baseline further: interpolation has to
-predict the size.
+one's voxels, after the made one is laid onto the true one: rigidly, or rigidly with its size fitted
+too. The baseline is the nearer label map itself, laid on in the same way; with one neighbour on
+each side at the same distance both are tried and the better one counts, which only a reader of the
+answer could choose; "copy unseen" is the mean of both, what a blind choice gets. Size fitted to the
+truth favours the baseline further: interpolation has to predict the size.
 
     python benchmarks/population.py ages ATLAS [--only 27 28] [--table FILE]
     python benchmarks/population.py brains SAMPLED
