@@ -107,6 +107,8 @@ def _check(wanted: StudyRun) -> None:
     for option, value in (("jobs", wanted.jobs), ("threads", wanted.threads)):
         if value is not None and value < 1:
             raise UserError(f"--{option} {value}: must be 1 or more")
+    if wanted.executor != "slurm" and wanted.slurm != SlurmOptions():
+        raise UserError("--slurm.…: is for jobs of a cluster; add --executor slurm")
     if not wanted.data:
         raise UserError("--data: name the folder of images or volumes")
     for folder in wanted.data:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,6 +61,12 @@ class _Board:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         attempts = state.attempts + 1
         self._write(step, state, status="running", started=now, attempts=attempts, exit_code=None)
+
+    def at_work(self, statuses: Mapping[str, str]) -> None:
+        """Note which of the steps that were handed over are queued and which run."""
+        for name, status in statuses.items():
+            if self.states[name].status != status:
+                self._write(self.steps[name], self.states[name], status=status)
 
     def ended(self, finished: Finished) -> bool:
         """Note the end of a step's process; whether its result is whole."""
@@ -129,6 +135,7 @@ def run_steps(
                     board.ended(finished)
                     tell(board.steps[finished.name], board.states[finished.name])
                 board.block()
+                board.at_work(executor.running())
                 if stop_asked():
                     raise KeyboardInterrupt
                 if not board.waiting and not executor.running():
