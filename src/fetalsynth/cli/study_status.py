@@ -76,11 +76,12 @@ def _now(step: Step, state: StepState, folder: Path) -> StepState:
     from fetalsynth.studies.state import held_elsewhere, is_growing
     from fetalsynth.studies.steps import is_whole
 
-    if state.status == "running":
+    if state.status in ("running", "queued"):
         if is_whole(step, folder):
             return replace(state, status="done")
         if not is_growing(folder) and not held_elsewhere(step, folder):
             return replace(state, status="waiting", note="interrupted")
+    if state.status == "running":
         seconds = (datetime.now(UTC) - datetime.fromisoformat(state.started)).total_seconds()
         return replace(state, seconds=state.seconds + seconds)
     return state

@@ -63,10 +63,12 @@ class _Board:
         self._write(step, state, status="running", started=now, attempts=attempts, exit_code=None)
 
     def at_work(self, statuses: Mapping[str, str]) -> None:
-        """Note which of the steps that were handed over are queued and which run."""
+        """Note which of the steps that were handed over are queued and which run, since when."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
         for name, status in statuses.items():
-            if self.states[name].status != status:
-                self._write(self.steps[name], self.states[name], status=status)
+            state = self.states[name]
+            if state.status != status:
+                self._write(self.steps[name], state, status=status, started=now)
 
     def ended(self, finished: Finished) -> bool:
         """Note the end of a step's process; whether its result is whole."""
