@@ -81,6 +81,8 @@ def check_options(options: SlurmOptions, *, jobs: int) -> None:
             raise UserError(f"--slurm.{name.replace('_', '-')}: must be 1 or more")
     if options.requeues < 0 or jobs < 1:
         raise UserError("--slurm.requeues must be 0 or more, --jobs 1 or more")
+    if options.memory_gb is not None and options.memory_gb <= 0:
+        raise UserError("--slurm.memory-gb: must be more than 0")
     if options.warning_seconds >= 60 * options.minutes:
         raise UserError("--slurm.warning-seconds: must be less than --slurm.minutes are")
     for item in options.more:
