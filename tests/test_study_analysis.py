@@ -339,6 +339,86 @@ def test_without_scores_the_report_says_what_is_missing() -> None:
         assert "--readers FILE" in found.verdict
 
 
+def test_scores_that_fit_no_line_are_refused_in_words(tmp_path: Path) -> None:
+    rows, origins = study()
+    for score, words in ((3.0, "all scores (x) are the same"), (0.0, "scores (x) above 0")):
+        names = {f"{r['cell']} seed {r['seed']}": [score] for r in rows}
+        path = scores_file(tmp_path / "scores.csv", names)
+        (found,) = entries(
+            [{"kind": "published-ultrasound", "metrics": ["FID"]}],
+            readers=path,
+            results=(rows, origins),
+        )
+        assert words in found.verdict
+
+
+def test_scores_of_one_arm_leave_the_others_out(tmp_path: Path) -> None:
+    rows, origins = study()
+    other = [{**r, "arm": "other", "cell": f"other {r['cell']}", "step": ""} for r in rows]
+    path = scores_file(tmp_path / "scores.csv", graded(rows))
+    found = entries(
+        [{"kind": "readers", "metrics": ["FID"]}], readers=path, results=([*rows, *other], origins)
+    )
+    assert [entry.arm for entry in found] == ["grid"]
+
+
+def test_elements_that_never_occur_are_no_entries_of_their_own(tmp_path: Path) -> None:
+    rows, origins = study(elements=20)
+    for r in rows:
+        if r["metric"] in ("LBPv-V8", "LBPv-V11", "LBPv-V12"):
+            r["value"] = "0.0"
+    path = scores_file(tmp_path / "scores.csv", graded(rows))
+    item = {"kind": "readers", "metrics": ["LBPv-V*"]}
+    (found,) = entries([item], readers=path, results=(rows, origins))
+    assert "of 17 LBP elements" in found.verdict
+    published = entries([{"kind": "published-ultrasound"}], readers=path, results=(rows, origins))
+    assert [e.name for e in published if "Not analysed" in e.verdict] == ["LBPv-V8 (grid)"]
+
+
+def test_pairs_show_no_more_than_all_levels_together() -> None:
+    """Two levels with three trainings each: no division has a p below 0.1, whatever z says."""
+    item = {"kind": "kruskal", "factor": "images", "metrics": ["FID"]}
+    rows, origins = study(effect=-50.0)
+    few = [r for r in rows if r["images"] != "300"]
+    (found,) = entries([item], results=(few, origins))
+    assert found.p_value == pytest.approx(0.1)
+    assert [pair["p_adjusted"] for pair in found.table] == [pytest.approx(0.1)]
+    assert any("a p below 0.1:" in caveat for caveat in found.caveats)
+    (enough,) = entries([item], results=(rows, origins))
+    assert enough.p_value == pytest.approx(6 / 1680)
+    assert not any("cannot show" in caveat for caveat in enough.caveats)
+
+
+def test_trainings_at_different_points_are_told_in_words() -> None:
+    rows, origins = study(seeds=1)
+    one = [r for r in rows if r["images"] == "100"]
+    item = {"kind": "kruskal", "factor": "epochs", "metrics": ["FID"]}
+    (found,) = entries([item], results=(one, origins))
+    assert "one training only" in found.verdict
+    (apart,) = entries([{**item, "factor": "cell"}])
+    assert "not measured at the same levels of cell" in apart.verdict
+
+
+def test_cells_are_levels_of_one_factor_where_settings_go_together() -> None:
+    """25 + 25 decaying, 50 and 100 epochs: neither number alone tells the three cells apart."""
+    rng = np.random.default_rng(3)
+    rows, origins = [], {}
+    for k, (epochs, decaying) in enumerate(((50, 25), (50, 0), (100, 0))):
+        for seed in range(3):
+            step = f"scores-{k}-{seed}"
+            origins[step] = Origin(train=f"train-{k}-{seed}", generate="")
+            for fusion in ("mean", "axial"):
+                about = {"cell": f"epochs={epochs} decay_epochs={decaying}", "seed": seed}
+                about |= {"epochs": epochs, "decay_epochs": decaying, "fusion": fusion}
+                value = 10.0 * k + rng.normal()
+                rows.append(row(metric="SSIM", value=value, direction="higher", step=step, **about))
+    item = {"kind": "kruskal", "metrics": ["SSIM"], "factor": "cell"}
+    (found,) = entries([item], results=(rows, origins))
+    assert (found.factors, found.statistic, found.n) == (("cell",), "H(2)", 9)
+    assert found.p_value == pytest.approx(6 / 1680)
+    assert found.caveats == ()
+
+
 def test_chance_of_passing_the_published_rule() -> None:
     assert 2 * chance_of_r_above(threshold=0.2, n=20) == pytest.approx(0.40, abs=0.005)
     assert 2 * chance_of_r_above(threshold=0.3, n=20) == pytest.approx(0.20, abs=0.005)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Annotated
 
@@ -32,17 +33,20 @@ def run(arguments: list[str]) -> int:
     wanted = tyro.cli(StudyReport, args=arguments, prog="fetalsynth study report")
     folder = find_study(wanted.study)
     with bringing_up_to_date(folder):
-        if wanted.readers is not None:
-            _keep(wanted.readers, folder)
-        conclude(folder)
+        conclude(folder, readers=wanted.readers)
     print(f"report: {folder / 'report.html'}")
     return 0
 
 
-def conclude(folder: Path) -> None:
-    """Write ``results.csv``, ``analysis.json`` and the report of the study in ``folder``."""
+def conclude(folder: Path, *, readers: Path | None = None) -> None:
+    """Write ``results.csv``, ``analysis.json`` and the report of the study in ``folder``.
+
+    Scores of ``readers`` are kept with the study once they were found to fit; without any those
+    that were kept before are taken. Raises UserError for scores that fit no sets.
+    """
     from fetalsynth.reports.study import write_report
     from fetalsynth.studies.analysis import write_analysis
+    from fetalsynth.studies.analysis_scores import read_scores_of_sets
     from fetalsynth.studies.figures import write_figures
     from fetalsynth.studies.folder import RECIPE_COPY
     from fetalsynth.studies.methods import write_methods
@@ -53,12 +57,16 @@ def conclude(folder: Path) -> None:
 
     plan = read_plan(folder)
     study = load_study(str(folder / RECIPE_COPY))
-    count = write_results(folder, plan)
-    print(f"results of {count} of {len(plan.cells)} cells in results.csv")
-    kept = folder / READERS
-    readers = kept if kept.is_file() else None
+    measured = write_results(folder, plan)
+    print(f"results of {measured} of {len(plan.cells)} cells in results.csv")
+    if readers is None and (folder / READERS).is_file():
+        readers = folder / READERS
+    if readers is not None:
+        read_scores_of_sets(readers)
     found = write_analysis(folder, items=study.analysis, plan=plan, readers=readers)
     drawn = write_figures(folder, study=study, plan=plan, readers=readers)
+    if readers is not None:
+        _keep(readers, folder)
     print(f"{found} analyses in analysis.json, {drawn} figures in figures/")
     write_tables(folder, study=study, plan=plan)
     write_methods(folder, study=study, plan=plan)
@@ -66,13 +74,15 @@ def conclude(folder: Path) -> None:
 
 
 def _keep(readers: Path, folder: Path) -> None:
-    """Copy the readers' scores into the study; other ones there are never overwritten."""
+    """Copy the readers' scores into the study; earlier ones stay beside them under a number."""
     from fetalsynth.artifacts.files import write_bytes
-    from fetalsynth.errors import UserError, explaining
+    from fetalsynth.errors import explaining
 
     with explaining(readers):
         scores = readers.read_bytes()
     kept = folder / READERS
     if kept.is_file() and kept.read_bytes() != scores:
-        raise UserError(f"{kept}: holds other scores already; move it away first")
+        numbered = (kept.with_stem(f"{kept.stem}-{number}") for number in count(1))
+        with explaining(kept):
+            kept.rename(next(path for path in numbered if not path.exists()))
     write_bytes(kept, scores)

@@ -91,5 +91,8 @@ def _ranks(table: ArrayLike) -> Floats:
 
     values = np.asarray(table, np.float64)
     if values.ndim != 2 or min(values.shape) < 2 or not np.isfinite(values).all():
-        raise ValueError(f"needs finite (n ≥ 2, k ≥ 2) blocks, not {values.shape}")
+        said = "by".join(f" {size} " for size in values.shape).strip()
+        raise ValueError(
+            f"needs a finite table of two blocks or more by two values or more, not one of {said}"
+        )
     return np.asarray(rankdata(values, axis=1), np.float64)

@@ -56,7 +56,7 @@ def log_fit(x: ArrayLike, y: ArrayLike, *, level: float = 0.95) -> Line:
     """y = a ln x + b; raises ValueError where an x is not above 0."""
     values = np.asarray(x, np.float64)
     if (values <= 0).any():
-        raise ValueError("a logarithmic line needs x above 0")
+        raise ValueError("a logarithmic line needs scores (x) above 0")
     return _fit(np.log(values), y, logarithmic=True, level=level)
 
 
@@ -72,8 +72,10 @@ def _fit(g: Floats, y: ArrayLike, *, logarithmic: bool, level: float) -> Line:
     n = len(values)
     if g.ndim != 1 or g.shape != values.shape or n < 3:
         raise ValueError(f"needs (n ≥ 3,) points, not {g.shape} and {values.shape}")
-    if not (np.isfinite(g).all() and np.isfinite(values).all()) or g.max() == g.min():
-        raise ValueError("points must be finite and x must vary")
+    if not (np.isfinite(g).all() and np.isfinite(values).all()):
+        raise ValueError("points must be finite")
+    if g.max() == g.min():
+        raise ValueError("all scores (x) are the same")
     design = np.stack([g, np.ones(n)], axis=1)
     (slope, intercept), *_ = np.linalg.lstsq(design, values, rcond=None)
     residuals = values - design @ (slope, intercept)

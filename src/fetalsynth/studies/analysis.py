@@ -18,7 +18,8 @@ from fetalsynth.studies.analysis_margins import equivalence_entries, power_entri
 from fetalsynth.studies.analysis_published import published_entries
 from fetalsynth.studies.analysis_ranks import kruskal_entries
 from fetalsynth.studies.analysis_readers import reader_entries
-from fetalsynth.studies.analysis_scores import read_scores_of_sets
+from fetalsynth.studies.analysis_scores import of_scored_arms, read_scores_of_sets
+from fetalsynth.studies.analysis_sets import is_element
 from fetalsynth.studies.analysis_settings import (
     AnyItem,
     Equivalence,
@@ -96,19 +97,27 @@ def _filled(item: AnyItem, readers: Path | None) -> AnyItem:
 def _item(
     item: AnyItem, rows: Sequence[Row], origins: Mapping[str, Origin], seed: int
 ) -> list[Entry]:
-    tables, missing = make_tables(rows, item=item, origins=origins)
     name = item.name or item.kind
+    if isinstance(item, Readers | Published) and item.scores is None:
+        return [not_analysed(kind=item.kind, name=name, why=WITHOUT_SCORES, arm=item.arm)]
+    tables, missing = make_tables(rows, item=item, origins=origins)
     refused = [
         not_analysed(kind=item.kind, name=name, why=f"{why}.", arm=item.arm) for why in missing
     ]
-    varying = [table for table in tables if np.ptp(table.values) > 0]
-    flat = [table for table in tables if not np.ptp(table.values) > 0]
+    varying = [table for table in tables if _can_tell(table, item)]
+    flat = [table for table in tables if not _can_tell(table, item)]
     refused += [refuse(item.kind, table, "the value is the same for all sets") for table in flat]
     found = _found(item, varying, seed)
     if not found and not refused:
         why = "none of its metrics is there, or nothing varies between the cells of the arm."
         refused = [not_analysed(kind=item.kind, name=name, why=why, arm=item.arm)]
     return [*found, *refused]
+
+
+def _can_tell(table: Table, item: AnyItem) -> bool:
+    """Whether values vary; LBP elements that never occur are left to the tests of them all."""
+    together = isinstance(item, Readers | Published) and is_element(table.metric)
+    return together or bool(np.ptp(table.values) > 0)
 
 
 def _found(item: AnyItem, tables: list[Table], seed: int) -> list[Entry]:
@@ -131,9 +140,9 @@ def _found(item: AnyItem, tables: list[Table], seed: int) -> list[Entry]:
 def _with_scores(
     item: Readers | Published, tables: list[Table], rng: np.random.Generator
 ) -> list[Entry]:
-    if item.scores is None:
-        return [not_analysed(kind=item.kind, name=item.kind, why=WITHOUT_SCORES)]
+    assert item.scores is not None
     scores = read_scores_of_sets(item.scores)
+    tables = of_scored_arms(tables, scores)
     if isinstance(item, Readers):
         return reader_entries(tables, scores, item, rng)
     return published_entries(tables, scores, item)

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from fetalsynth.statistics.correlation import coefficient
 from fetalsynth.statistics.regression import log_fit
 from fetalsynth.studies.analysis_entry import Entry, effect, number, p_text
+from fetalsynth.studies.analysis_factors import refused
 from fetalsynth.studies.analysis_scores import Score, match
 from fetalsynth.studies.analysis_sets import (
     ELEMENT,
@@ -88,7 +89,12 @@ def _is_shown(metric: str) -> bool:
 
 def _fitted(table: Table, scores: Sequence[Score], item: Published) -> Entry:
     own = match(scores, table, path=Path(str(item.scores)))
-    fit = published_fit(score=own.mean, values=own.values(table))
+    if not np.ptp(table.values) > 0:
+        return refused(item.kind, table, "the value is the same for all sets")
+    try:
+        fit = published_fit(score=own.mean, values=own.values(table))
+    except ValueError as error:
+        return refused(item.kind, table, str(error))
     passes = abs(fit["r"]) > item.threshold
     wrong = table.direction in ("lower", "higher") and fit["r"] * _sign(table) < 0
     caveats = [BACKWARDS, *common_caveats(own, table)]

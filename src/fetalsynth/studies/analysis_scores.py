@@ -62,6 +62,17 @@ def read_scores_of_sets(path: Path) -> tuple[Score, ...]:
     return tuple(found)
 
 
+def of_scored_arms(tables: Sequence[Table], scores: Sequence[Score]) -> list[Table]:
+    """Tables of the arms that have enough scored sets; all of them where no arm has."""
+    names = {score.set for score in scores}
+    arms = set()
+    for table in tables:
+        known = {name for aliases in table.aliases for name in aliases}
+        if len(names & known) >= LEAST_SETS:
+            arms.add(table.arm)
+    return [table for table in tables if table.arm in arms] or list(tables)
+
+
 def match(scores: Sequence[Score], table: Table, *, path: Path) -> Matched:
     """Find each set's cells by its name; UserError where fewer than four sets are found.
 

@@ -12,6 +12,7 @@ from fetalsynth.errors import UserError
 from fetalsynth.studies.recipe import Analysis
 
 Level = bool | int | float | str
+CELL = "cell"
 
 
 class Item(BaseModel):
@@ -38,7 +39,10 @@ class Factorial(Item):
 
 
 class ByFactor(Item):
-    """A comparison of the levels of one factor; of each factor of the arm where none is named."""
+    """A comparison of the levels of one factor; of each factor of the arm where none is named.
+
+    The factor "cell" stands for all that an arm varies together, as the rows of its ``zip``.
+    """
 
     factor: str | None = None
 

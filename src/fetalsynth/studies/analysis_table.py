@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fetalsynth.studies.analysis_settings import Item
+from fetalsynth.studies.analysis_settings import CELL, Item
 from fetalsynth.studies.results import AFTER, BEFORE
 
 Row = Mapping[str, str]
@@ -104,7 +104,8 @@ def make_tables(
         for metric in dict.fromkeys(row["metric"] for row in own):
             of_metric = [row for row in own if row["metric"] == metric and _finite(row["value"])]
             if of_metric and _wanted(metric, of_metric[0]["direction"], item.metrics):
-                tables.append(_table(arm, metric, of_metric, origins))
+                by_cell = getattr(item, "factor", None) == CELL
+                tables.append(_table(arm, metric, of_metric, origins, by_cell=by_cell))
     if not chosen:
         missing.append("no cell has results" + (f" in arm {item.arm}" if item.arm else ""))
     return tables, missing
@@ -124,8 +125,13 @@ def _kept(row: Row, where: Mapping[str, Any]) -> bool:
     return all(level(row.get(name, "")) == level(str(value)) for name, value in where.items())
 
 
-def _table(arm: str, metric: str, rows: Sequence[Row], origins: Mapping[str, Origin]) -> Table:
+def _table(
+    arm: str, metric: str, rows: Sequence[Row], origins: Mapping[str, Origin], *, by_cell: bool
+) -> Table:
     factors, caveats = _factors(rows)
+    if by_cell:  # one factor instead of those that cells are made of; each cell still has its sets
+        inside = {name: column for name, column in factors.items() if name == "fusion"}
+        factors, caveats = {CELL: [row["cell"] for row in rows], **inside}, []
     own = [origins.get(row["step"]) for row in rows]
     units = [
         f"{row['cell']}/{row['seed']}" if origin is None else origin.train
