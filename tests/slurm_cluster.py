@@ -35,8 +35,8 @@ SlurmctldPort={controller_port}
 SlurmdPort={node_port}
 AuthType=auth/munge
 CredType=cred/munge
-# a requeued job waits for cred_expire seconds before it starts again
-AuthInfo=socket={folder}/munge.socket,cred_expire=2
+# a requeued job waits for cred_expire seconds (5 at least) before it starts again
+AuthInfo=socket={folder}/munge.socket,cred_expire=5
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool
 SlurmctldPidFile={folder}/slurmctld.pid
@@ -49,7 +49,7 @@ MpiDefault=none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 SchedulerType=sched/backfill
-SchedulerParameters=bf_interval=1,batch_sched_delay=0,sched_min_interval=0
+SchedulerParameters=bf_interval=1,batch_sched_delay=0,sched_min_interval=0,sched_interval=1
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 JobRequeue=1
@@ -58,8 +58,8 @@ KillWait=10
 MessageTimeout=60
 SlurmdTimeout=120
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=1000 State=UNKNOWN
-PartitionName=plain Nodes=ALL Default=YES MaxTime=60 PriorityTier=1
-PartitionName=urgent Nodes=ALL MaxTime=60 PriorityTier=2
+PartitionName=plain Nodes=ALL Default=YES MaxTime=60 PriorityTier=1 GraceTime=5
+PartitionName=urgent Nodes=ALL MaxTime=60 PriorityTier=2 PreemptMode=OFF
 """
 
 

@@ -104,24 +104,28 @@ class SlurmExecutor:
             if one.job.paths.result_pickle.exists()
         ]
         for finished in found:
-            self._forget(finished.name)
+            del self._submitted[finished.name]
         if self._submitted and time.monotonic() - self._looked > self.look_seconds:
             found += self._look()
         return found
 
     def cancel(self) -> None:
-        """``scancel`` of everything; training saves its state in the time that SLURM grants it."""
-        ids = {one.job.job_id for one in self._submitted.values()}
-        if ids:
-            _call("scancel", *sorted(ids))
+        """``scancel`` of everything that this study has in the queue, earlier calls' jobs, too.
+
+        Training saves its state in the time that SLURM grants it.
+        """
+        ids = sorted(set(self._known.values()))
         until = time.monotonic() + CANCEL_SECONDS
-        while ids and time.monotonic() < until:
+        asked = False
+        while time.monotonic() < until:
             queue = _queue()
-            if queue is not None and not any(_lives(queue, one) for one in ids):
+            left = ids if queue is None else [one for one in ids if _lives(queue, one)]
+            if not left:
                 break
+            if not asked:
+                asked = _call("scancel", *left) is not None
             time.sleep(1.0)
-        for name in list(self._submitted):
-            self._forget(name)
+        self._submitted.clear()
 
     def close(self) -> None:
         """Nothing is held."""
@@ -181,7 +185,7 @@ class SlurmExecutor:
                 if state in _UNENDED:
                     _call("scancel", one.job.job_id)
                 found.append(self._without_result(one, reason if state in _UNENDED else state))
-                self._forget(one.step.name)
+                del self._submitted[one.step.name]
         return found
 
     def _with_result(self, one: _Submitted) -> Finished:
@@ -198,9 +202,6 @@ class SlurmExecutor:
         said = state or "nothing about it any more"
         note = f"SLURM job {one.job.job_id} left no result; squeue says {said}"
         return Finished(name=one.step.name, exit_code=1, seconds=0.0, host="", note=note)
-
-    def _forget(self, name: str) -> None:
-        del self._submitted[name]
 
     def _read_known(self) -> dict[str, str]:
         path = self._submitit / _JOBS
