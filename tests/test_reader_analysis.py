@@ -19,7 +19,7 @@ from fetalsynth.cli.main import main
 from fetalsynth.errors import UserError
 from fetalsynth.reader.analysis import analyse, tables_of
 from fetalsynth.reader.analysis_agreement import between_readers
-from fetalsynth.reader.analysis_detection import each_reader
+from fetalsynth.reader.analysis_detection import each_reader, equivalence
 from fetalsynth.reader.analysis_readings import readings_of
 from fetalsynth.reader.analysis_rows import Row, rows_csv
 from fetalsynth.reader.analysis_scores import read_set_scores
@@ -215,6 +215,19 @@ def test_answers_that_do_not_belong_together_are_refused() -> None:
         analyse([replace(row, block="practice") for row in rows])
     with pytest.raises(UserError, match="margin"):
         analyse(rows, margin=0.6)
+    with pytest.raises(UserError, match="no confidence"):
+        analyse([replace(rows[0], confidence=None), *rows[1:]])
+    with pytest.raises(UserError, match="no verdict"):
+        analyse([replace(rows[0], verdict=""), *rows[1:]])
+    with pytest.raises(UserError, match="pairs and single"):
+        analyse([replace(rows[0], item2="other", choice="left"), *rows[1:]])
+
+
+def test_an_interval_without_width_shows_nothing() -> None:
+    """Answers that happen not to vary from reader to reader are no proof of equivalence."""
+    assert equivalence(0.5, (0.45, 0.55), margin=0.1)["shown"] is True
+    assert equivalence(0.5, (0.5, 0.5), margin=0.1)["shown"] is False
+    assert equivalence(0.5, (0.45, 0.61), margin=0.1)["shown"] is False
 
 
 def test_unfinished_readers() -> None:

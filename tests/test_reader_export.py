@@ -214,6 +214,12 @@ def test_rows_are_read_as_written(tmp_path: Path) -> None:
         ("reader,position,item,truth,quality\na,1,x,real,2.5\n", "quality is '2.5'"),
         ("reader,position,item,truth,verdict\na,1,x,real,yes\n", "verdict is 'yes'"),
         ("reader,position,item,truth\n,1,x,real\n", "no reader"),
+        ("reader,position,item,truth,role\na,1,x,real,mian\n", "line 2: role is 'mian'"),
+        ("reader,position,item,truth,choice\na,1,x,real,up\n", "line 2: choice is 'up'"),
+        ("reader,position,item,truth,confidence\na,1,x,real,0\n", "count from 1"),
+        ("reader,position,item,truth,verdict,correct\na,1,x,real,real,0\n", "correct is 0"),
+        ("reader,position,item,truth,verdict,correct\na,1,x,real,real,7\n", "correct is 7"),
+        (f"reader,position,item,truth\n{'a' * 200_000},1,x,real\n", "is no table"),
     ],
 )
 def test_tables_made_elsewhere_are_checked(tmp_path: Path, text: str, said: str) -> None:
@@ -221,6 +227,15 @@ def test_tables_made_elsewhere_are_checked(tmp_path: Path, text: str, said: str)
     path.write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match=said):
         read_rows(path)
+
+
+def test_what_is_right_follows_from_the_answer(tmp_path: Path) -> None:
+    path = tmp_path / "answers.csv"
+    head = "reader,position,item,truth,verdict,item2,choice\n"
+    cells = ["real,real,,", "real,synthetic,,", "synthetic,,y,right", "real,,y,right", "real,,,"]
+    lines = [f"a,{k},x{k},{text}\n" for k, text in enumerate(cells)]
+    path.write_text(head + "".join(lines), encoding="utf-8")
+    assert [row.correct for row in read_rows(path)] == [1, 0, 1, 0, None]
 
 
 def test_mrmc_layout() -> None:

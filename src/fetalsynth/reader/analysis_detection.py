@@ -27,8 +27,10 @@ class Counts:
 
     @property
     def one_answer(self) -> str:
-        """The answer given throughout, or ""."""
+        """The answer given throughout, or "" (also of who gave none)."""
         said = self.hits + self.false_alarms
+        if not self.signals + self.noises:
+            return ""
         if said == self.signals + self.noises:
             return "synthetic"
         return "real" if said == 0 else ""
@@ -129,14 +131,15 @@ def equivalence(
     """Whether the 90 % interval lies within 0.5 ± margin (two one-sided tests at 5 %).
 
     ``vacuous`` is an answer given throughout: then the accuracy is 0.5 by necessity, which shows
-    nothing, and ``shown`` is None.
+    nothing, and ``shown`` is None. An interval without width comes of answers that happen not to
+    vary, and shows nothing either.
     """
     low, high = 0.5 - margin, 0.5 + margin
     return {
         "value": value,
         "ci90": list(interval90),
         "margin": margin,
-        "shown": None if vacuous else bool(low < interval90[0] and interval90[1] < high),
+        "shown": None if vacuous else bool(low < interval90[0] < interval90[1] < high),
         "decisions_needed": decisions_needed(margin=margin),
         "reason": f"gave the answer {vacuous!r} throughout" if vacuous else "",
     }

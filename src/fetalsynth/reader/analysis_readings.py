@@ -59,7 +59,8 @@ def readings_of(rows: Sequence[Row]) -> Readings:
     """Arrange the rows; practice is left out.
 
     Raises UserError for rows of several studies, an image that is real in one row and synthetic in
-    another, an answer that stands twice, and where nothing of the main block was answered.
+    another, an answer that stands twice or in part, single images among pairs, and where nothing
+    of the main block was answered.
     """
     used = [row for row in rows if row.block != "practice" and row.role != "practice"]
     _check(used)
@@ -129,3 +130,18 @@ def _check(rows: Sequence[Row]) -> None:
         if key in seen:
             raise UserError(f"reader {row.reader}, item {row.item}: the same answer stands twice")
         seen.add(key)
+    _check_answers(rows)
+
+
+def _check_answers(rows: Sequence[Row]) -> None:
+    """Verdicts are needed, confidence by all or by none: no figure can do with half of them."""
+    if len({bool(row.item2) for row in rows}) > 1:
+        raise UserError("pairs and single images in one table; analyse one kind at a time")
+    rated = any(row.confidence is not None for row in rows)
+    for row in rows:
+        where = f"reader {row.reader}, item {row.item}"
+        if not (row.choice if row.item2 else row.verdict):
+            needed = "choice (left or right)" if row.item2 else "verdict (real or synthetic)"
+            raise UserError(f"{where}: no {needed}; leave out rows without an answer")
+        if rated and row.confidence is None:
+            raise UserError(f"{where}: no confidence; give it in every row, or in none")

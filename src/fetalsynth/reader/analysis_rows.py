@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
 from fetalsynth.assessment.tables import csv_text
@@ -57,6 +57,13 @@ class Row:
 COLUMNS = tuple(field.name for field in fields(Row))
 NEEDED = ("reader", "position", "item", "truth")
 _KINDS = {field.name: str(field.type) for field in fields(Row)}
+_WORDS = {  # column: what may stand there
+    "truth": ("real", "synthetic"),
+    "verdict": ("", "real", "synthetic"),
+    "choice": ("", "left", "right"),
+    "block": ("main", "practice"),
+    "role": ("main", "catch", "practice"),
+}
 _DEFAULTS = {"study": "", "revision": 0, "presentation": 1, "block": "main", "role": "main"}
 
 
@@ -68,15 +75,21 @@ def rows_csv(rows: Sequence[Row]) -> str:
 def read_rows(path: Path) -> list[Row]:
     """Read ``answers.csv`` (or one made elsewhere with at least reader, position, item, truth).
 
-    Raises UserError with the line for columns that are missing and cells that cannot be read.
+    ``correct`` follows from truth and answer where there is no such column.
+
+    Raises UserError with the line for columns that are missing and cells that cannot be read, and
+    for a ``correct`` that contradicts the answer.
     """
-    with explaining(path), path.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream)
-        names = tuple(reader.fieldnames or ())
-        missing = [name for name in NEEDED if name not in names]
-        if missing:
-            raise UserError(f"{path}: no column {', '.join(missing)}; export the study again")
-        rows = [_row(raw, f"{path}, line {number}") for number, raw in enumerate(reader, start=2)]
+    try:
+        with explaining(path), path.open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream)
+            names = tuple(reader.fieldnames or ())
+            missing = [name for name in NEEDED if name not in names]
+            if missing:
+                raise UserError(f"{path}: no column {', '.join(missing)}; export the study again")
+            rows = [_row(raw, f"{path}, line {reader.line_num}") for raw in reader]
+    except csv.Error as error:
+        raise UserError(f"{path}: is no table ({error}); export the study again") from error
     if not rows:
         raise UserError(f"{path}: no answers in it; export again when a reader has answered")
     return rows
@@ -87,13 +100,27 @@ def _row(raw: dict[str, str | None], where: str) -> Row:
     for name, kind in _KINDS.items():
         text = (raw.get(name) or "").strip()
         values[name] = _cell(text, name, kind, where)
-    if values["truth"] not in ("real", "synthetic"):
-        raise UserError(f"{where}: truth is {values['truth']!r}, neither real nor synthetic")
-    if values["verdict"] not in ("", "real", "synthetic"):
-        raise UserError(f"{where}: verdict is {values['verdict']!r}, neither real nor synthetic")
+    for name, words in _WORDS.items():
+        if values[name] not in words:
+            known = ", ".join(filter(None, words))
+            raise UserError(f"{where}: {name} is {values[name]!r}, none of: {known}")
     if not values["reader"] or not values["item"]:
         raise UserError(f"{where}: no reader or no item")
-    return Row(**values)  # type: ignore[arg-type]
+    row = Row(**values)  # type: ignore[arg-type]
+    counted = (row.presentation, row.confidence, row.quality)
+    if any(number is not None and number < 1 for number in counted):
+        raise UserError(f"{where}: presentation, confidence and quality count from 1")
+    right = _right(row)
+    if row.correct is not None and row.correct != right:
+        raise UserError(f"{where}: correct is {row.correct}, which the answer contradicts")
+    return replace(row, correct=right)
+
+
+def _right(row: Row) -> int | None:
+    """Whether the answer is right; None without one."""
+    if row.item2:
+        return int((row.choice == "left") == (row.truth == "real")) if row.choice else None
+    return int(row.verdict == row.truth) if row.verdict else None
 
 
 def _cell(text: str, name: str, kind: str, where: str) -> object:
