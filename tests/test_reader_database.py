@@ -108,6 +108,18 @@ def test_answers_are_read_back_as_they_were_given(opened: Opened) -> None:
         ("UPDATE answers SET confidence = 1 WHERE id = 3", "differs from the log"),
         ("UPDATE answers SET quality = NULL WHERE id = 3", "differs from the log"),
         ("DELETE FROM answers WHERE id = 3", "was removed"),
+        (
+            "UPDATE presentations SET item_id = (SELECT item_id FROM presentations WHERE id = 5) "
+            "WHERE id = 4",
+            "differs from the log",
+        ),
+        ("UPDATE presentations SET active_seconds = 9 WHERE id = 4", "differs from the log"),
+        ("UPDATE presentations SET hidden_seconds = NULL WHERE id = 4", "differs from the log"),
+        ("UPDATE presentations SET position = 99 WHERE id = 4", "differs from the log"),
+        (
+            "UPDATE presentations SET reader_id = 2, position = 99 WHERE id = 4",
+            "differs from the log",
+        ),
         ("UPDATE log SET payload = replace(payload, 'real', 'synthetic') WHERE seq = 8", "changed"),
         ("UPDATE log SET at = '2020-01-01' WHERE seq = 8", "changed"),
         ("UPDATE log SET reader_id = 2 WHERE seq = 8", "changed"),

@@ -38,44 +38,55 @@ def enter(database: Database, *, study_id: str, token: str, administrator: bool)
     A reader's link opens no administrator's session, and the other way round.
     """
     hashed = token_hash(token, study_id=study_id)
-    with database.reading() as connection:
-        known, reader_id = _holder(connection, study_id, hashed, administrator=administrator)
-    if not known:
-        return None
+    with database.reading() as connection:  # guesses must not hold up those who write answers
+        if _holder(connection, study_id, hashed, administrator=administrator) is None:
+            return None
     session = new_token()
-    row = {
-        "token_hash": token_hash(session, study_id=study_id),
-        "study_id": study_id,
-        "reader_id": reader_id,
-        "administrator": administrator,
-        "created": now(),
-    }
 
-    def change(connection: Connection) -> None:
+    def change(connection: Connection) -> str | None:
         lock_study(connection, study_id=study_id)
+        # once more, because the link may have been renewed or revoked in between
+        holder = _holder(connection, study_id, hashed, administrator=administrator)
+        if holder is None:
+            return None
+        row = {
+            "token_hash": token_hash(session, study_id=study_id),
+            "study_id": study_id,
+            "reader_id": holder.reader_id,
+            "administrator": administrator,
+            "created": now(),
+        }
         connection.execute(insert(sessions).values(row))
         event = "administrator entered" if administrator else "entered"
-        append(connection, study_id=study_id, reader_id=reader_id, event=event, payload={})
+        append(connection, study_id=study_id, reader_id=holder.reader_id, event=event, payload={})
+        return session
 
-    database.write(change)
-    return session
+    return database.write(change)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Holder:
+    """Whose link it is; an administrator is no reader."""
+
+    reader_id: int | None
 
 
 def _holder(
     connection: Connection, study_id: str, hashed: str, *, administrator: bool
-) -> tuple[bool, int | None]:
+) -> _Holder | None:
     if administrator:
         found = select(administrators.c.token_hash).where(
             administrators.c.token_hash == hashed, administrators.c.study_id == study_id
         )
-        return connection.execute(found).first() is not None, None
+        known = connection.execute(found).first() is not None
+        return _Holder(reader_id=None) if known else None
     found = select(readers.c.id).where(
         readers.c.token_hash == hashed,
         readers.c.study_id == study_id,
         readers.c.revoked.is_(None),
     )
     reader_id = connection.execute(found).scalar()
-    return reader_id is not None, reader_id
+    return None if reader_id is None else _Holder(reader_id=reader_id)
 
 
 _READER = (

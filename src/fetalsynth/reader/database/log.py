@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 GENESIS = "0" * 64
 ANSWER_EVENTS = ("answered", "revised")
 ANSWER_FIELDS = ("verdict", "confidence", "quality", "tags", "choice", "submitted_at", "revision")
+SHOWN_FIELDS = ("reader_id", "position", "item_id", "item2_id", "shown_at")
+TIMES = ("active_seconds", "total_seconds", "hidden_seconds")
+_SAME_SECONDS = 1e-6  # sums of several revisions may differ in their last digits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,12 +104,15 @@ def _hash(row: Mapping[str, Any]) -> str:
 
 
 def verify_log(url: str) -> LogCheck:
-    """Check every chain in the database and every answer against it.
+    """Check every chain in the database, and against it every answer: what was said to which item,
+    by whom and how fast.
 
     Raises UserError where the database cannot be opened.
     """
     database = open_database(url)
     with database.reading() as connection:
+        if connection.dialect.name != "sqlite":  # there, a transaction sees one moment anyway
+            connection.execution_options(isolation_level="REPEATABLE READ")
         rows = connection.execute(select(log).order_by(log.c.study_id, log.c.seq)).mappings().all()
         kept = {row["presentation_id"]: dict(row) for row in _answers(connection)}
     database.close()
@@ -119,6 +125,7 @@ def verify_log(url: str) -> LogCheck:
 def _answers(connection: Connection) -> Any:
     joined = answers.join(presentations).join(readers)
     fields = [answers.c[name] for name in ANSWER_FIELDS]
+    fields += [presentations.c[name] for name in (*SHOWN_FIELDS, *TIMES)]
     chosen = select(readers.c.study_id, answers.c.presentation_id, *fields).select_from(joined)
     return connection.execute(chosen).mappings().all()
 
@@ -144,17 +151,27 @@ def _check_chain(rows: Any) -> tuple[dict[str, str], list[str]]:
 
 def _check_answers(rows: Any, kept: dict[int, dict[str, Any]]) -> list[str]:
     """Answers that the log does not know, knows otherwise, or that are gone."""
-    logged = {}
+    logged: dict[int, dict[str, Any]] = {}
     for row in rows:
         if row["event"] in ANSWER_EVENTS:
             payload = json.loads(row["payload"])
-            logged[payload["presentation_id"]] = payload["answer"]
+            number = payload["presentation_id"]
+            before = logged.get(number, dict.fromkeys(TIMES, 0.0))
+            times = {name: before[name] + payload["timing"][name] for name in TIMES}
+            said = {**payload, **payload["answer"], "reader_id": row["reader_id"]}
+            logged[number] = {**said, **times}
     problems = []
     for number in sorted(set(logged) | set(kept)):
         if number not in logged:
             problems.append(f"answer to presentation {number}: is not in the log")
         elif number not in kept:
             problems.append(f"answer to presentation {number}: was removed")
-        elif any(kept[number][name] != logged[number][name] for name in ANSWER_FIELDS):
+        elif not _agree(kept[number], logged[number]):
             problems.append(f"answer to presentation {number}: differs from the log")
     return problems
+
+
+def _agree(kept: Mapping[str, Any], logged: Mapping[str, Any]) -> bool:
+    said = all(kept[name] == logged[name] for name in (*ANSWER_FIELDS, *SHOWN_FIELDS))
+    times = ((kept[name], logged[name]) for name in TIMES)
+    return said and all(a is not None and abs(a - b) <= _SAME_SECONDS * (1 + b) for a, b in times)
