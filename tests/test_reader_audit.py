@@ -58,20 +58,22 @@ def _stretched(pixels: Pixels) -> Pixels:
     return np.uint8(np.clip(np.rint(1.3 * (pixels.astype(float) - 110) + 110), 0, 255))
 
 
-def _make(place: Path, *, plant: Callable[[Pixels], Pixels] = _same, n: int = 40) -> Path:
+def _make(
+    place: Path, *, plant: Callable[[Pixels], Pixels] = _same, n: int = 40, pairs: bool = False
+) -> Path:
     """A study of textures of one kind, in which the "real" ones went through ``plant``."""
     rng = np.random.default_rng(1)
     for name in ("real", "made"):
         (place / name).mkdir(parents=True)
-        for number in range(n // 2 + 6):
+        for number in range((n if pairs else n // 2) + 6):
             pixels = _texture(rng)
             shown = plant(pixels) if name == "real" else pixels
             Image.fromarray(shown).save(place / name / f"{name}{number}.png")
     sources = open_sources(real=place / "real", synthetic={"made": place / "made"})
     wanted = Wanted(
-        design=design("standard", n=n, practice=4),
+        design=design("pairs" if pairs else "standard", n=n, practice=4),
         order=Order(readers=8, repeat_lag=4, twin_lag=4),
-        preset="standard",
+        preset="pairs" if pairs else "standard",
         name="study",
         title="study",
     )
@@ -166,6 +168,24 @@ def test_ids_in_the_order_of_the_classes_are_a_leak(
     assert "LEAK order of ids" in said
     assert "mend: make the study anew" in said
     assert "names,order of ids" in (tmp_path / "cues.csv").read_text()
+
+
+def test_the_side_of_the_real_one_is_a_leak(tmp_path: Path) -> None:
+    """Sides drawn for every screen pass; the real one on the left each time does not."""
+    folder = _make(tmp_path, pairs=True)
+    assert not audit_study(folder).leaks
+    known, key, orders = read_study(folder), read_key(folder), read_orders(folder)
+    turned = tuple(
+        tuple(
+            one
+            if key[one.item].truth == "real"
+            else replace(one, item=one.item2 or "", item2=one.item)
+            for one in order
+        )
+        for order in orders
+    )
+    write_study(folder, known, orders=turned, key=key)
+    assert [leak.name for leak in audit_study(folder).leaks] == ["share shown on the right"]
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,8 @@ def test_what_the_server_reads_does_not_tell_the_classes_apart(
     orders = (tmp_path / "a" / "study" / "orders.json").read_text()
     assert not re.search(r"real|synthetic|catch", orders)
     assert all(re.fullmatch(r"[0-9a-f]{32}", item["id"]) for item in json.loads(texts[0])["items"])
-    assert stat.S_IMODE((tmp_path / "a" / "study" / "key.csv").stat().st_mode) == 0o600
+    for secret in ("key.csv", "orders.json"):
+        assert stat.S_IMODE((tmp_path / "a" / "study" / secret).stat().st_mode) == 0o600
 
 
 def test_ids_follow_from_a_seed_that_is_written_nowhere(

@@ -67,6 +67,7 @@ def _of_names(study: Study, orders: Orders, items: Sequence[Item]) -> list[Cue]:
         "place in study.json": [place[item.id] for item in items],
         "mean place in the orders": [float(np.mean(shown[i.id] or [0])) for i in items],
         "times shown": [float(len(shown[item.id])) for item in items],
+        "share shown on the right": _sides(orders, items),
         **{
             f"bit {bit} of the id": [float(number >> bit & 1) for number in numbers]
             for bit in range(128)
@@ -76,6 +77,18 @@ def _of_names(study: Study, orders: Orders, items: Sequence[Item]) -> list[Cue]:
         Cue(name=name, family="names", values=np.array(values), mend=mend)
         for name, values in columns.items()
     ]
+
+
+def _sides(orders: Orders, items: Sequence[Item]) -> list[float]:
+    """Of pairs, how often an item stood on the right; one half for the one with the larger id.
+
+    The other's share follows from it, and two numbers for one would count a chance as two.
+    """
+    right: dict[str, list[float]] = {}
+    for one in (one for order in orders for one in order):
+        if one.item2 is not None:
+            right.setdefault(min(one.item, one.item2), []).append(float(one.item2 < one.item))
+    return [float(np.mean(right.get(item.id, [0.5]))) for item in items]
 
 
 def _of_files(pngs: Sequence[Sequence[Png]]) -> list[Cue]:

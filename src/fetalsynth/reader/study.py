@@ -1,6 +1,8 @@
 """A study folder: what the server may know (``study.json``, ``orders.json``) and its key.
 
-Nothing outside ``key.csv`` says which item is real; the server opens the other files only. The
+Nothing outside ``key.csv`` says which item is real; the server opens the other files only. But
+orders keep runs of one class short, so that all of them together give the classes away to who
+computes: ``orders.json`` is as secret as the key, and no reader sees more than their own. The
 stimuli are ``stimuli/<id>.png`` for images and ``stimuli/<id>/<plane>.png`` for volumes.
 """
 
@@ -159,11 +161,13 @@ def stimulus_files(item: Item) -> dict[str, str]:
 
 
 def write_study(folder: Path, study: Study, *, orders: Orders, key: dict[str, KeyRow]) -> None:
-    """Write ``study.json``, ``orders.json`` and ``key.csv`` (readable by its owner only)."""
+    """Write ``study.json``, and readable by the owner only ``orders.json`` and ``key.csv``."""
     text = json.dumps(asdict(study), indent=1, ensure_ascii=False, allow_nan=False)
     write_text(folder / STUDY, text + "\n")
     rows = [[[p.item, p.item2, p.presentation, p.block] for p in order] for order in orders]
     write_text(folder / ORDERS, json.dumps({"schema": SCHEMA, "orders": rows}) + "\n")
+    with explaining(folder / ORDERS):
+        (folder / ORDERS).chmod(0o600)
     write_key(folder, key)
 
 
