@@ -96,6 +96,11 @@ def test_icc_without_variation_or_error() -> None:
         intraclass(ratings=[[1, NAN], [2, 3]], model="1")
 
 
+def test_icc_where_only_error_is_left() -> None:
+    """Two readers who rate two items the other way round: all mean squares but one are 0, 0/0."""
+    assert np.isnan(intraclass(ratings=[[1, 2], [2, 1]], model="2").value)
+
+
 def test_kappa_of_fleiss_example() -> None:
     """Fleiss, Statistical Methods for Rates and Proportions: 100 subjects, κ = 0.68."""
     table = np.array([[75, 1, 4], [5, 4, 1], [0, 0, 10]])

@@ -124,7 +124,18 @@ def _two_way_random(squares: _Squares, tail: float) -> Icc:
 
     n, k = squares.n, squares.k
     between, readers, error = squares.items, squares.readers, squares.error
-    value = (between - error) / (between + (k - 1) * error + k * (readers - error) / n)
+    whole = between + (k - 1) * error + k * (readers - error) / n
+    if whole <= 0:  # two items, two readers, nothing but error
+        nan = float("nan")
+        return Icc(
+            value=nan,
+            interval=(nan, nan),
+            average=nan,
+            average_interval=(nan, nan),
+            items=n,
+            readers=k,
+        )
+    value = (between - error) / whole
     if error <= 0 and readers <= 0:
         low = high = 1.0
     else:
