@@ -21,6 +21,8 @@ from fetalsynth.artifacts.scores import read_scores
 from fetalsynth.artifacts.volumes import WHITE, VolumesWriter
 from fetalsynth.assessment.paired.consistency import Segmenter, overlaps
 from fetalsynth.assessment.paired.opening import open_pairs
+from fetalsynth.assessment.paired.pair import PairScores
+from fetalsynth.assessment.paired.tables import dice_csv
 from fetalsynth.assessment.paired.writing import assess_pairs
 from fetalsynth.cli.assess import run
 from fetalsynth.cli.main import main
@@ -259,3 +261,18 @@ def test_models_that_do_not_segment_are_refused(
     command = ["assess", "--paired", "--real", real, "--synthetic", real, "--out", out]
     assert main([*command, "--segmenter", str(empty)]) == 2
     assert "no weights" in capsys.readouterr().err
+
+
+def test_a_label_that_the_data_do_not_name_is_listed_without_a_name() -> None:
+    """A segmentation network may know more labels than the volumes that it judges."""
+    pair = PairScores(
+        subject="a",
+        real_file="real",
+        synthetic_file="synthetic",
+        values={"Dice-label1": 0.5, "Dice-label7": 0.25},
+        baseline={},
+        rules={},
+        brightness_ratio=1.0,
+    )
+    rows = dice_csv([pair], label_names=("background", "external CSF")).splitlines()
+    assert rows[1:] == ["a,1,external CSF,0.5,,", "a,7,,0.25,,"]

@@ -75,6 +75,7 @@ def dice_csv(scored: Sequence[PairScores], *, label_names: Sequence[str]) -> str
             if metric != "Dice":
                 continue
             label = region.removeprefix("label")
-            named = label_names[int(label)] if label.isdigit() and label_names else ""
+            known = label.isdigit() and int(label) < len(label_names)
+            named = label_names[int(label)] if known else ""
             rows.append((pair.subject, label, named, *(side.get(name) for side in sides)))
     return csv_text(("subject", "label", "tissue", "synthetic", "real", "painted"), rows)
