@@ -179,6 +179,8 @@ def test_a_way_back_where_allowed_is_logged_as_revision(tmp_path: Path) -> None:
         {"confidence": 3, "quality": 3, "tags": ["nonsense"]},
         {"confidence": 3, "quality": 3, "tags": ["texture", "texture"]},
         {"confidence": 3.5, "quality": 3},
+        {"confidence": True, "quality": 3},
+        {"confidence": "3", "quality": 3},
         {"confidence": 3, "quality": 3, "seconds": {"active": -1}},
         {"confidence": 3, "quality": 3, "verdict": "real"},
     ],

@@ -11,6 +11,7 @@ from fetalsynth.reader.database.showing import Answer
 from fetalsynth.reader.study import Questions
 
 Seconds_ = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+Point = Annotated[int, Field(strict=True, ge=1, le=100)]  # else true would be 1, and "3" be 3
 
 GROUPS = {
     "clinician": "Doctor (obstetrics, radiology, paediatrics)",
@@ -46,8 +47,8 @@ class Given(_Strict):
     """A draft or an answer: ``confidence`` is the point on the verdict scale, of either kind."""
 
     presentation: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
-    confidence: Annotated[int, Field(ge=1, le=100)] | None = None
-    quality: Annotated[int, Field(ge=1, le=100)] | None = None
+    confidence: Point | None = None
+    quality: Point | None = None
     tags: Annotated[tuple[Annotated[str, Field(max_length=80)], ...], Field(max_length=20)] = ()
     choice: Literal["left", "right"] | None = None
     seconds: Seconds = Seconds()
