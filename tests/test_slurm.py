@@ -192,13 +192,15 @@ def test_a_killed_job_fails_and_the_next_one_goes_on(
     one = training(images)
     slurm = executor(tmp_path)
     slurm.submit(one)
-    wait_until(lambda: list((tmp_path / "runs" / "train.partial" / "state").glob("*")), cluster)
-    first_job = job_of(one, tmp_path)
-    cluster.ask("scancel", "--signal=KILL", first_job)
+    wait_until(lambda: images_so_far(one, tmp_path) > 0, cluster)
+    first_row, before = statistics(one, tmp_path)[0], states(one, tmp_path)
+    wait_until(lambda: states(one, tmp_path) - before, cluster)  # saved after that row
+    job = job_of(one, tmp_path)
+    for line in cluster.ask("scontrol", "listpids", job).splitlines()[1:]:
+        os.kill(int(line.split()[0]), signal.SIGKILL)
     ended = all_ended(slurm, cluster)["train"]
     assert ended.exit_code == 1
-    assert f"job {first_job} left no result; squeue says FAILED" in ended.note
-    first_row = statistics(one, tmp_path)[0]
+    assert f"job {job} left no result; squeue says FAILED" in ended.note
     slurm.submit(one)
     assert all_ended(slurm, cluster)["train"].exit_code == 0
     assert statistics(one, tmp_path)[0] == first_row
@@ -295,6 +297,11 @@ def state_of(cluster: Cluster, job: str) -> str:
 def job_of(one: Step, folder: Path) -> str:
     number: str = json.loads((folder / "state" / "slurm" / "jobs.json").read_text())[one.name]
     return number
+
+
+def states(one: Step, folder: Path) -> set[str]:
+    """Names of the saved states of a training that runs."""
+    return {path.name for path in (folder / "runs" / f"{one.name}.partial" / "state").glob("*")}
 
 
 def statistics(one: Step, folder: Path) -> list[str]:
