@@ -55,9 +55,10 @@ PreemptMode=REQUEUE
 JobRequeue=1
 ReturnToService=2
 KillWait=10
+GresTypes=gpu
 MessageTimeout=60
 SlurmdTimeout=120
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=1000 State=UNKNOWN
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=1000 Gres=gpu:toy:1 State=UNKNOWN
 PartitionName=plain Nodes=ALL Default=YES MaxTime=60 PriorityTier=1 GraceTime=5
 PartitionName=urgent Nodes=ALL MaxTime=60 PriorityTier=2 PreemptMode=OFF
 """
@@ -154,6 +155,7 @@ def _configure(folder: Path, cpus: int) -> None:
         cpus=cpus,
     )
     (folder / "slurm.conf").write_text(text)
+    (folder / "gres.conf").write_text("Name=gpu Type=toy File=/dev/null\n")
 
 
 def _daemons(folder: Path) -> list[list[str]]:

@@ -143,6 +143,23 @@ def test_steps_run_on_the_cluster_with_their_threads_and_log(
     assert slurm.room(step("third"))
 
 
+def test_a_step_gets_its_cores_and_its_gpu_and_sees_no_other(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    slurm = executor(tmp_path, SlurmOptions(minutes=10, gpu="toy"))
+    for gpus, threads, visible in ((0, cluster.cpus, ""), (1, 1, "0")):
+        one = step(f"gpus-{gpus}", *endless().command, threads=threads, gpus=gpus)
+        slurm.submit(one)
+        wait_until((tmp_path / "never.partial" / ".lock").exists, cluster)
+        pid = pids_of(cluster, job_of(one, tmp_path))[-1]
+        found = Path(f"/proc/{pid}/environ").read_text().split("\0")
+        assert f"CUDA_VISIBLE_DEVICES={visible}" in found
+        assert f"OMP_NUM_THREADS={threads}" in found
+        assert len(os.sched_getaffinity(pid)) == threads
+        slurm.cancel()
+        (tmp_path / "never.partial" / ".lock").unlink(missing_ok=True)
+
+
 def requeue(cluster: Cluster, job: str) -> None:
     cluster.ask("scontrol", "requeue", job)
 
@@ -196,8 +213,8 @@ def test_a_killed_job_fails_and_the_next_one_goes_on(
     first_row, before = statistics(one, tmp_path)[0], states(one, tmp_path)
     wait_until(lambda: states(one, tmp_path) - before, cluster)  # saved after that row
     job = job_of(one, tmp_path)
-    for line in cluster.ask("scontrol", "listpids", job).splitlines()[1:]:
-        os.kill(int(line.split()[0]), signal.SIGKILL)
+    for pid in pids_of(cluster, job):
+        os.kill(pid, signal.SIGKILL)
     ended = all_ended(slurm, cluster)["train"]
     assert ended.exit_code == 1
     assert f"job {job} left no result; squeue says FAILED" in ended.note
@@ -283,7 +300,7 @@ def test_what_the_cluster_refuses_is_an_error_that_says_why(
     with pytest.raises(UserError, match=r"refused the job of told \(.*[Ii]nvalid.*--slurm"):
         executor(tmp_path, options).submit(step("told"))
     with pytest.raises(UserError, match="refused the job of gpu"):
-        executor(tmp_path).submit(step("gpu", gpus=1))  # this node has none
+        executor(tmp_path).submit(step("gpu", gpus=99))
 
 
 def endless() -> Step:
@@ -297,6 +314,12 @@ def state_of(cluster: Cluster, job: str) -> str:
 def job_of(one: Step, folder: Path) -> str:
     number: str = json.loads((folder / "state" / "slurm" / "jobs.json").read_text())[one.name]
     return number
+
+
+def pids_of(cluster: Cluster, job: str) -> list[int]:
+    """Processes of a job, the last started last."""
+    lines = cluster.ask("scontrol", "listpids", job).splitlines()[1:]
+    return sorted({int(line.split()[0]) for line in lines})
 
 
 def states(one: Step, folder: Path) -> set[str]:
