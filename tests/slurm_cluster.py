@@ -114,7 +114,6 @@ def running_cluster() -> Iterator[Cluster]:
         assert keeper.stdin is not None
         keeper.stdin.close()
         keeper.wait()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _wait_until_idle(cluster: Cluster, keeper: subprocess.Popen[bytes]) -> None:
@@ -179,6 +178,7 @@ def keep(folder: Path, cpus: int) -> None:
             pass
     finally:
         _end_descendants()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _start(command: list[str], folder: Path, libc: ctypes.CDLL) -> None:

@@ -39,7 +39,7 @@ def parameters(step: Step, options: SlurmOptions) -> dict[str, Any]:
     """What submitit is told for the job of ``step``.
 
     ``srun`` is told the number of threads again: since SLURM 22.05 it does not take it from the
-    job and would give the step one core.
+    job, and how many cores it then gives depends on the cluster.
     """
     asked: dict[str, Any] = {
         "job_name": step.name,
