@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,36 @@ def test_the_model_says_what_it_was_made_from(model: Path) -> None:
     assert (model / "growth.png").stat().st_size > 5000
     assert "Not for clinical use" in (model / "model-card.md").read_text()
     assert not (model / "state").exists()
+
+
+def test_donors_whose_names_differ_in_signs_only_keep_their_own_label_maps(
+    heads: Path, tmp_path: Path
+) -> None:
+    folder, out = tmp_path / "heads", tmp_path / "model"
+    folder.mkdir()
+    table = ["participant_id\tfile\tgestational_age"]
+    wanted = []
+    for number, name in enumerate(("x_11", "x_1_1", "X-11")):
+        data = (heads / f"sub-{number}_dseg.nii.gz").read_bytes()
+        (folder / f"{name}_dseg.nii.gz").write_bytes(data)
+        table.append(f"{name}\t{name}_dseg.nii.gz\t{AGES[number]:g}")
+        wanted.append(np.asarray(nibabel.Nifti1Image.from_bytes(gzip.decompress(data)).dataobj))
+    (folder / "participants.tsv").write_text("\n".join(table) + "\n")
+    assert main(["anatomy", "population", str(folder), "--out", str(out)]) == 0
+    rows = [row for row, _ in read_tsv(out / "donors.tsv", needed=("name",))]
+    assert len({row["name"].lower() for row in rows}) == 3
+    for row in rows:
+        kept = np.asarray(nibabel.load(out / "donors" / f"{row['name']}.nii.gz").dataobj)
+        number = AGES.index(float(row["gestational_age_weeks"]))
+        assert np.array_equal(kept, wanted[number])
+
+
+def test_generate_says_where_label_maps_come_from(
+    heads: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in (["--n", "2"], ["--labels", str(heads)]):
+        assert main(["generate", str(model), *words, "--out", str(tmp_path / "out")]) == 2
+        assert "anatomy sample" in capsys.readouterr().err
 
 
 def test_an_interrupted_fit_goes_on_and_gives_the_same(
@@ -233,6 +264,8 @@ def test_ages_and_folders_that_do_not_fit_are_refused(
     assert "28 to 32 weeks" in capsys.readouterr().err
     assert main(["anatomy", "sample", str(heads), *out]) == 2
     assert main(["anatomy", "sample", str(model), "--n", "0", *out]) == 2
+    assert main(["anatomy", "sample", str(model), "--out", str(model / "inside")]) == 2
+    assert "lies inside" in capsys.readouterr().err
     one = str(heads / "sub-0_dseg.nii.gz")
     assert main(["anatomy", "population", one, *out]) == 2
     assert "at least 3" in capsys.readouterr().err
@@ -249,6 +282,8 @@ def test_interpolation_between_two_files(
     command = ["anatomy", "interpolate", *files, "--weeks", "29", "30.5", "--out", str(out)]
     assert main(command) == 2
     assert "--ages" in capsys.readouterr().err
+    assert main([*command, "--ages", "-28", "31"]) == 2
+    assert "above 0" in capsys.readouterr().err
     command += ["--ages", "28", "31"]
     assert main(command) == 0
     records = read_participants(out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,8 @@ def run(arguments: list[str]) -> int:
     from fetalsynth.artifacts.building import building, is_done, record_facts
     from fetalsynth.artifacts.manifest import draft, read_manifest
 
+    if wanted.ages and not all(0 < age < math.inf for age in wanted.ages):
+        raise UserError("--ages: give two gestational ages in weeks, above 0")
     heads, names, sources = _read_both(wanted)
     if not wanted.weeks:
         raise UserError("--weeks: give one or more ages")

@@ -96,7 +96,6 @@ def _read_all(
 ) -> tuple[list[Head], list[Donor], dict[str, str]]:
     """Label maps with ages, what they are called, and why others are left out."""
     from fetalsynth.anatomy.population.space import Head
-    from fetalsynth.artifacts.volumes import bids_label
     from fetalsynth.cli.anatomy_heads import read_head
     from fetalsynth.cli.anatomy_population_store import Donor
 
@@ -105,7 +104,8 @@ def _read_all(
     if unknown:
         raise UserError(f"--without {unknown[0]}: {wanted.labels} has no such subject")
     volumes, donors, left_out = [], [], {}
-    for head in heads.heads:
+    names = _donor_names([head.name for head in heads.heads])
+    for head, name in zip(heads.heads, names, strict=True):
         record = head.item.record
         if record.subject in {name.removeprefix("sub-") for name in wanted.without}:
             continue
@@ -120,7 +120,7 @@ def _read_all(
         volumes.append(Head(labels=volume.labels, affine=volume.affine, weeks=head.weeks))
         donors.append(
             Donor(
-                name=bids_label(head.name),
+                name=name,
                 weeks=head.weeks,
                 subject=record.subject,
                 session=record.session,
@@ -134,6 +134,21 @@ def _read_all(
             f"gestational_age of participants.tsv), {len(volumes)} found"
         )
     return volumes, donors, left_out
+
+
+def _donor_names(names: list[str]) -> list[str]:
+    """Letters and digits of each, ``x2``, ``x3``… for those that become one name by that."""
+    from fetalsynth.artifacts.volumes import bids_label
+
+    found: list[str] = []
+    for name in names:
+        plain = bids_label(name) or "head"
+        number, unique = 1, plain
+        while unique.lower() in (other.lower() for other in found):
+            number += 1
+            unique = f"{plain}x{number}"
+        found.append(unique)
+    return found
 
 
 def _fit(volumes: list[Head], folder: Path, *, device: str) -> Population:

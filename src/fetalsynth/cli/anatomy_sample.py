@@ -95,6 +95,9 @@ def _check(wanted: Sample) -> None:
         raise UserError(f"--variability {wanted.variability:g}: give a number from 0 to 2")
     if wanted.attempts < 1:
         raise UserError(f"--attempts {wanted.attempts}: give at least 1")
+    for folder in (wanted.model, wanted.images):
+        if folder is not None and wanted.out.resolve().is_relative_to(folder.resolve()):
+            raise UserError(f"{wanted.out}: lies inside {folder}; choose another --out")
 
 
 def _range(wanted: Sample, population: Population) -> tuple[float, float]:

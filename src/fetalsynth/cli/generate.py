@@ -73,7 +73,13 @@ def _check(wanted: Generate) -> None:
     for model in wanted.model:
         if wanted.out.resolve().is_relative_to(model.resolve()):
             raise UserError(f"{wanted.out}: lies inside the model; choose another --out")
-        recipe = read_manifest(model, kind="model").configuration.get("recipe", {})
+        made = read_manifest(model, kind="model").configuration
+        if made.get("family") == "population":
+            raise UserError(
+                f"{model}: is a population model of anatomy and makes label maps; they come from "
+                f"fetalsynth anatomy sample {model} --out DIR"
+            )
+        recipe = made.get("recipe", {})
         if "planes" in recipe and wanted.labels is None:
             raise UserError(
                 f"{model}: makes volumes from label maps; give --labels DIR"
