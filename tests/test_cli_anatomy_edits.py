@@ -348,8 +348,10 @@ def test_a_full_disk_is_an_error_and_nothing_is_called_done(
     [
         (["--atrial-width", "12", "--subjects", "nobody"], "nobody"),
         (["--atrial-width", "12", "--volume", "3"], "give --atrial-width"),
-        (["--atrial-width", "0"], "between 0 and 60"),
-        (["--atrial-width", "nan"], "between 0 and 60"),
+        (["--atrial-width", "0"], "from 1 to 60"),
+        (["--atrial-width", "nan"], "from 1 to 60"),
+        (["--atrial-width", "1e-5"], "from 1 to 60"),
+        (["--volume", "1e-5"], "from 0.1 to 1000"),
         (["--atrial-width", "12", "--steps", "2"], "--steps"),
         (["--method", "dilation", "--steps", "0"], "count from 1"),
         (["--method", "dilation", "--steps", "1", "--with-dilation"], "--with-dilation"),

@@ -168,9 +168,9 @@ def _check(wanted: Ventriculomegaly) -> None:
         raise UserError("--steps: count from 1")
     if not wanted.model and (wanted.fusion, wanted.seed, wanted.precision) != DEFAULTS:
         raise UserError("--fusion, --seed and --precision are for --model; leave them out")
-    if any(not 0 < target <= 60 for target in wanted.atrial_width):
-        raise UserError("--atrial-width: give millimetres between 0 and 60")
-    if any(not 0 < target <= 1000 for target in wanted.volume):
-        raise UserError("--volume: give millilitres between 0 and 1000")
+    if any(not 1 <= target <= 60 for target in wanted.atrial_width):
+        raise UserError("--atrial-width: give millimetres from 1 to 60")
+    if any(not 0.1 <= target <= 1000 for target in wanted.volume):
+        raise UserError("--volume: give millilitres from 0.1 to 1000")
     if not 0 <= wanted.head_growth <= 8:
         raise UserError("--head-growth: give millimetres from 0 to 8")
