@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 MOST_JOBS = 100
 CANCEL_SECONDS = 180.0
+RESULT_SECONDS = 1.0  # a shared file system is not asked for results more often
 _JOBS = "jobs.json"
 _WAITING = {"PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD"}
 _RUNNING = {"RUNNING", "CONFIGURING", "SUSPENDED", "STOPPED", "RESIZING", "SIGNALING"}
@@ -74,6 +75,7 @@ class SlurmExecutor:
     patience_seconds: float = 10.0
     _submitted: dict[str, _Submitted] = field(default_factory=dict, init=False)
     _looked: float = field(default=float("-inf"), init=False)
+    _checked: float = field(default=float("-inf"), init=False)
 
     def __post_init__(self) -> None:
         self.folder = self.folder.resolve()
@@ -98,6 +100,9 @@ class SlurmExecutor:
 
     def poll(self) -> list[Finished]:
         """Steps that left a result since the last call, or ended without."""
+        if time.monotonic() - self._checked < RESULT_SECONDS:
+            return []
+        self._checked = time.monotonic()
         found = [
             self._with_result(one)
             for one in self._submitted.values()
