@@ -354,6 +354,10 @@ def test_a_plan_reads_back_as_it_was(few: DataFacts, tmp_path: Path) -> None:
         (("assess",), {"judge": {"recipe": "segment128"}}, "volumes only"),
         (("analysis",), [{"kind": "factorial", "arm": "other"}], "no arm other"),
         (("analysis",), [{"kind": "oracle"}], "no kind 'oracle'"),
+        (("analysis",), [{"kind": "trend", "factor": "imagse"}], "no factor imagse"),
+        (("analysis",), [{"kind": "power", "where": {"epoch": 3}}], "no factor epoch in"),
+        (("figures",), [{"kind": "boxes", "factor": "imagse"}], "figures.0 .*no factor imagse"),
+        (("figures",), [{"kind": "boxs"}], "no kind 'boxs'"),
         (("arms",), [], "arms"),
     ],
 )
@@ -381,6 +385,12 @@ def test_data_that_do_not_fit_are_refused(
         make_plan(small(), data=[few, few])
     with pytest.raises(UserError, match="data import folder"):
         data_facts(tmp_path)
+
+
+def test_a_faulty_arm_is_no_missing_one() -> None:
+    with pytest.raises(UserError) as refused:
+        small(lambda raw: raw["arms"][0].update(seeds=[1, 1]))
+    assert str(refused.value).endswith("arms.0: seeds lists one twice")
 
 
 def test_unknown_studies_are_suggested() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -219,8 +220,6 @@ def reopen(whole: Path) -> None:
 
 
 def remove(folder: Path) -> None:
-    import shutil
-
     shutil.rmtree(folder)
 
 
@@ -245,6 +244,30 @@ def test_a_report_anew_keeps_the_study_whole(study: Path, tmp_path: Path) -> Non
     assert main(["study", "report", str(study), "--readers", str(scores)]) == 0
     assert (study / "results.csv").read_bytes() == before
     assert main(["study", "report", str(study)]) == 0
+
+
+def test_scores_are_kept_once_they_fit_and_earlier_ones_stay(
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(study, copy)
+    bad, first, second = (tmp_path / f"{name}.csv" for name in ("bad", "first", "second"))
+    cells = [f"{cell.cell} seed {cell.seed}" for cell in read_plan(study).cells]
+    bad.write_text("set,score\na,good\n")
+    for path, start in ((first, 1), (second, 2)):
+        rows = [f"{name},{k}" for k, name in enumerate(cells, start=start)]
+        path.write_text("\n".join(["set,score", *rows]) + "\n")
+    kept = sorted(copy.glob("readers*.csv"))
+    before = [path.read_bytes() for path in kept]
+    assert main(["study", "report", str(copy), "--readers", str(bad)]) == 2
+    assert [path.read_bytes() for path in sorted(copy.glob("readers*.csv"))] == before
+    assert str(bad) in capsys.readouterr().err
+    for path in (first, second, second):
+        assert main(["study", "report", str(copy), "--readers", str(path)]) == 0
+    assert (copy / "readers.csv").read_bytes() == second.read_bytes()
+    earlier = [path.read_bytes() for path in sorted(copy.glob("readers-*.csv"))]
+    assert earlier == [*before, first.read_bytes()]
+    assert main(["study", "report", str(copy)]) == 0
 
 
 @pytest.mark.slow

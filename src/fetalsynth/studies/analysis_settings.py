@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fetalsynth.errors import UserError
-from fetalsynth.studies.recipe import Analysis
+from fetalsynth.studies.recipe import Analysis, Arm
 
 Level = bool | int | float | str
 CELL = "cell"
@@ -122,6 +122,25 @@ KINDS: dict[str, type[AnyItem]] = {
 def parse_items(plan: Sequence[Analysis], *, where: str = "analysis") -> tuple[AnyItem, ...]:
     """Validate the items of an analysis plan; UserError names the faulty setting."""
     return tuple(_parse(item, f"{where}.{number}") for number, item in enumerate(plan))
+
+
+def check_factors(items: Sequence[BaseModel], *, arms: Sequence[Arm], where: str) -> None:
+    """Raise UserError where an item, or a figure, names a factor that its arms do not have."""
+    for number, item in enumerate(items):
+        chosen = getattr(item, "arm", None)
+        own = {name for arm in arms if chosen in (None, arm.name) for name in arm.factors()}
+        own |= {CELL, "fusion"}
+        factor = getattr(item, "factor", None)
+        unknown = {factor} - {None} - own | getattr(item, "where", {}).keys() - own - _COLUMNS
+        if unknown:
+            raise UserError(
+                f"{where}.{number} ({getattr(item, 'kind', '')}): there is no factor "
+                f"{', '.join(sorted(unknown))} in {f'arm {chosen}' if chosen else 'any arm'}; "
+                f"there are {', '.join(sorted(own))}"
+            )
+
+
+_COLUMNS = {"arm", "seed", "set"}  # of results.csv that `where` may name as well
 
 
 def _parse(item: Analysis, where: str) -> AnyItem:

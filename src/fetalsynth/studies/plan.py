@@ -17,7 +17,7 @@ from fetalsynth.artifacts.digest import digest_file, digest_json
 from fetalsynth.artifacts.files import write_text
 from fetalsynth.artifacts.manifest import Input
 from fetalsynth.errors import UserError, explaining
-from fetalsynth.studies.analysis_settings import parse_items
+from fetalsynth.studies.analysis_settings import check_factors, parse_items
 from fetalsynth.studies.cells import Cell, cells_of, text, with_settings
 from fetalsynth.studies.commands import assess_step, generate_step, train_step
 from fetalsynth.studies.data import DataFacts, check_modality
@@ -79,8 +79,8 @@ def make_plan(study: StudyRecipe, *, data: Sequence[DataFacts], means: Means | N
     Raises UserError where recipe and data do not fit together.
     """
     means = means or Means()
-    parse_items(study.analysis)
-    parse_figures(study.figures)
+    check_factors(parse_items(study.analysis), arms=study.arms, where="analysis")
+    check_factors(parse_figures(study.figures), arms=study.arms, where="figures")
     check_modality(data, modality=study.modality)
     fitted = cells_of(study.arms, data=data)
     _check_family(study, fitted.cells)

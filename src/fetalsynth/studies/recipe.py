@@ -168,7 +168,16 @@ def parse_study(raw: Any, *, where: str) -> StudyRecipe:
     try:
         return StudyRecipe.model_validate(raw)
     except ValidationError as error:
-        said = "; ".join(_sentence(item) for item in error.errors())
+        found = error.errors()
+        places = [item["loc"] for item in found]
+        # a list whose items are faulty is said to be too short as well
+        shown = [
+            item
+            for item in found
+            if item["type"] != "too_short"
+            or not any(place[: len(item["loc"])] == item["loc"] != place for place in places)
+        ]
+        said = "; ".join(_sentence(item) for item in shown)
         raise UserError(f"{where}: {said}") from error
 
 
