@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -159,6 +161,22 @@ def test_export_joins_answers_with_the_key(study: Path, tmp_path: Path, capsys) 
     assert Counter(row.block for row in rows) == {"practice": 2, "main": 20}
     assert main(["reader", "export", str(study), "--out", str(out)]) == 0
     assert "already done" in capsys.readouterr().out
+
+
+def test_answers_changed_in_the_database_are_said_in_export_and_report(
+    study: Path, tmp_path: Path, capsys
+) -> None:
+    path = tmp_path / "study.answers.sqlite"
+    _read(study, f"sqlite:///{path}", ["anna", "ben"])
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE answers SET verdict = 'real', confidence = 6 WHERE id = 3")
+    out, result = tmp_path / "export", tmp_path / "result"
+    assert main(["reader", "export", str(study), "--out", str(out)]) == 0
+    assert "log of answers does not hold" in capsys.readouterr().err
+    assert main(["reader", "analyse", str(out), "--out", str(result)]) == 0
+    said = "The log of answers does not hold (answer to presentation 3: differs from the log)"
+    assert said in capsys.readouterr().out
+    assert said in (result / "report.html").read_text(encoding="utf-8")
 
 
 def test_export_of_more_answers_does_not_overwrite(study: Path, tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ def test_invited_served_read_and_stopped(study: Path, capsys: pytest.CaptureFixt
     said = server.stop()
     assert "stopped; all confirmed answers are stored" in said
     assert "Traceback" not in said
+    assert "note: audit of this study: not run" in said
     assert first not in said
     assert len(read_answers(default_url(study))) == 5
     assert main(["reader", "invite", str(study), "R01", "--revoke"]) == 0

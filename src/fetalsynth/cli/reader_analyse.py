@@ -53,7 +53,11 @@ def run(arguments: list[str]) -> int:
         print(f"already done: {wanted.out} (read {wanted.out / 'report.html'})")
         return 0
     record = analyse(
-        rows, margin=wanted.margin, scores=_scores(wanted, rows, source), seed=wanted.seed
+        rows,
+        margin=wanted.margin,
+        scores=_scores(wanted, rows, source),
+        log_problems=_log_problems(source),
+        seed=wanted.seed,
     )
     with building(wanted.out, manifest) as folder:
         inputs: dict[str, dict[str, Any]] = {
@@ -99,6 +103,12 @@ def _scores(wanted: Analyse, rows: list[Row], source: Input) -> list[SetScores]:
     studies = [item.manifest for item in above if item.role == "study" and item.manifest]
     digests = {item.role: item.digest for study in studies for item in study.inputs}
     return read_set_scores(wanted.scores, sets=sets, digests=digests)
+
+
+def _log_problems(source: Input) -> list[str]:
+    """What the export found wrong with the log of answers; nothing of a table made elsewhere."""
+    log = source.manifest.facts.get("log", {}) if source.manifest else {}
+    return [str(problem) for problem in log.get("problems", ())]
 
 
 def _print(record: dict[str, Any]) -> None:

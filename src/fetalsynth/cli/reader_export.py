@@ -41,6 +41,7 @@ def run(arguments: list[str]) -> int:
     from fetalsynth.reader.analysis_rows import rows_csv
     from fetalsynth.reader.export import rows_of, write_export
     from fetalsynth.reader.study import KEY, read_key, read_study
+    from fetalsynth.reports.wording import plural
 
     if wanted.out.resolve().is_relative_to(wanted.study.resolve()):
         raise UserError(
@@ -59,7 +60,7 @@ def run(arguments: list[str]) -> int:
         names = write_export(folder, rows, study)
         checked = _log(wanted)
         record_facts(folder, {"answers": len(rows), "readers": len(readers), "log": checked})
-    print(f"{len(rows)} answers of {len(readers)} readers: {', '.join(names)}")
+    print(f"{plural(len(rows), 'answer')} of {plural(len(readers), 'reader')}: {', '.join(names)}")
     for problem in checked["problems"]:
         print(f"note: the log of answers does not hold: {problem}", file=sys.stderr)
     print(f"next: fetalsynth reader analyse {wanted.out} --out DIR")

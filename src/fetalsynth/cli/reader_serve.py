@@ -34,6 +34,7 @@ def run(arguments: list[str]) -> int:
     wanted = tyro.cli(Serve, args=arguments, prog="fetalsynth reader serve")
     need_the_optional_part()
 
+    from fetalsynth.artifacts.manifest import read_manifest
     from fetalsynth.reader.database.opening import default_url, open_database
     from fetalsynth.reader.server.app import create_app
     from fetalsynth.reader.server.folder import load_study
@@ -47,6 +48,9 @@ def run(arguments: list[str]) -> int:
     port = bound.getsockname()[1]
     print(f"serving {served.study.title!r} at http://{wanted.host}:{port} (stop with Ctrl+C)")
     print(f"links: fetalsynth reader invite {wanted.study} CODE… | --administrator", flush=True)
+    audit = read_manifest(wanted.study).facts.get("audit", "not run")
+    if audit != "passed":
+        print(f"note: audit of this study: {audit}; see fetalsynth reader audit", flush=True)
     if wanted.host not in _HERE:
         print("note: links and answers travel unprotected unless a TLS proxy stands in front")
     try:

@@ -47,12 +47,14 @@ def analyse(
     *,
     margin: float = MARGIN,
     scores: Sequence[SetScores] = (),
+    log_problems: Sequence[str] = (),
     seed: int = 0,
 ) -> dict[str, Any]:
     """Everything that the report shows, as JSON values; NaN is None.
 
-    ``margin`` is that of equivalence to chance. Raises UserError for answers that do not belong
-    together, for margins not between 0 and 0.5, and for images of one class only.
+    ``margin`` is that of equivalence to chance; ``log_problems`` is what the export found wrong
+    with the log of answers. Raises UserError for answers that do not belong together, for margins
+    not between 0 and 0.5, and for images of one class only.
     """
     if not 0 < margin < 0.5:
         raise UserError(f"--margin {margin:g}: give a number between 0 and 0.5, such as 0.10")
@@ -75,6 +77,7 @@ def analyse(
     record["conduct"] = conduct(readings)
     record["metrics"] = None if readings.pairs else against_metrics(readings, scores, seed=seed)
     found, measure = outcome(record["together"], pairs=readings.pairs)
+    record["log_problems"] = list(log_problems)
     record["outcome"] = {"name": found, "measure": measure}
     record["caveats"] = caveats(record)
     return _finite(record)  # type: ignore[no-any-return]

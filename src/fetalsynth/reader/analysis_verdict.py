@@ -41,6 +41,16 @@ def caveats(record: dict[str, Any]) -> list[dict[str, str]]:
     found: list[tuple[str, str]] = []
     together, study = record["together"], record["study"]
     readers = together["readers"]
+    problems = record["log_problems"]
+    if problems:
+        found.append(
+            (
+                "log",
+                f"The log of answers does not hold ({problems[0]}"
+                f"{f' and {len(problems) - 1} more' if len(problems) > 1 else ''}): answers were "
+                "changed behind the server's back. Find out how before believing anything here.",
+            )
+        )
     if readers < FEW_READERS:
         found.append(
             (
