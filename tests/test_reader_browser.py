@@ -193,6 +193,23 @@ def test_a_whole_study_with_the_keyboard(
     assert verify_log(opened.url).whole
 
 
+def test_enter_on_a_link_follows_it_and_submits_nothing(
+    chromium: Any, opened: Opened, server: LiveServer
+) -> None:
+    desk = Desk(chromium, server)
+    desk.open(opened.tokens["R01"], at="/consent")
+    desk.consent()
+    desk.read_the_digits()
+    desk.page.click("a.button")
+    desk.shown()
+    desk.keys("4", "e")
+    desk.page.focus("a.leave")
+    desk.keys("Enter")
+    desk.page.wait_for_url("**/instructions")
+    assert desk.done() == []
+    assert read_answers(opened.url) == []
+
+
 def test_the_progress_page(chromium: Any, opened: Opened, server: LiveServer, shots: Path) -> None:
     token = invite_administrator(opened.database, study_id=opened.served.id)
     desk = Desk(chromium, server)

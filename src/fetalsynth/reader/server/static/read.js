@@ -181,6 +181,7 @@ function step(group, by) {
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  if (key === "Enter" && event.target.closest("a")) return;
   const button = buttons.find((b) => b.dataset.key === key);
   if (!button && !KEYS[key]) return;
   event.preventDefault();
