@@ -352,6 +352,23 @@ def test_scores_that_fit_no_line_are_refused_in_words(tmp_path: Path) -> None:
         assert words in found.verdict
 
 
+def test_an_element_is_chosen_by_one_rule_throughout(tmp_path: Path) -> None:
+    """An element that falls with the scores passes neither by itself nor in the choice of all."""
+    rows, origins = study(elements=20)
+    for r in rows:
+        if r["metric"] == "LBPv-V8":
+            r["value"] = repr(-float(SIZES.index(int(r["images"]))))
+    path = scores_file(tmp_path / "scores.csv", graded(rows))
+    found = entries([{"kind": "published-ultrasound"}], readers=path, results=(rows, origins))
+    by_name = {entry.name: entry for entry in found}
+    element = by_name["LBPv-V8 as published"]
+    assert element.value is not None
+    assert element.value < -0.8
+    assert "does not pass the published rule r > 0.2" in element.verdict
+    chosen = by_name["Choice of LBP elements as published"].table
+    assert [each["chosen"] for each in chosen if each["metric"] == "LBPv-V8"] == [False]
+
+
 def test_scores_of_one_arm_leave_the_others_out(tmp_path: Path) -> None:
     rows, origins = study()
     other = [{**r, "arm": "other", "cell": f"other {r['cell']}", "step": ""} for r in rows]

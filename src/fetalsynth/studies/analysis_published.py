@@ -95,7 +95,8 @@ def _fitted(table: Table, scores: Sequence[Score], item: Published) -> Entry:
         fit = published_fit(score=own.mean, values=own.values(table))
     except ValueError as error:
         return refused(item.kind, table, str(error))
-    passes = abs(fit["r"]) > item.threshold
+    one_sided = is_element(table.metric)  # elements were chosen by r, not by |r|
+    passes = (fit["r"] if one_sided else abs(fit["r"])) > item.threshold
     wrong = table.direction in ("lower", "higher") and fit["r"] * _sign(table) < 0
     caveats = [BACKWARDS, *common_caveats(own, table)]
     if is_element(table.metric):
@@ -116,7 +117,8 @@ def _fitted(table: Table, scores: Sequence[Score], item: Published) -> Entry:
         effect=effect("slope of ln(score)", fit["slope"], (fit["slope_low"], fit["slope_high"])),
         verdict=f"{table.metric} = {number(fit['slope'])} ln(score) {fit['intercept']:+.4g}, r "
         f"{fit['r']:+.2f}: {'passes' if passes else 'does not pass'} the published rule "
-        f"|r| > {item.threshold:g}, which is no test ({p_text(fit['p_value'])} for the line)"
+        f"{'r' if one_sided else '|r|'} > {item.threshold:g}, which is no test "
+        f"({p_text(fit['p_value'])} for the line)"
         + (", and points the wrong way." if wrong else "."),
         caveats=tuple(caveats),
         table=(fit,),
