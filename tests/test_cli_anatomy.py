@@ -107,6 +107,29 @@ def test_one_file_with_an_age(heads: Path, tmp_path: Path) -> None:
     assert float(_rows(out / "measurements.csv")["sub-b"]["gestational_age_weeks"]) == 30
 
 
+@pytest.mark.parametrize("command", ["measure", "check"])
+@pytest.mark.parametrize("weeks", ["nan", "inf", "-3", "0"])
+def test_what_is_no_age_is_refused(
+    heads: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, weeks: str
+) -> None:
+    words = ["--out", str(tmp_path / "out")] if command == "measure" else []
+    assert main(["anatomy", command, str(heads), "--weeks", weeks, *words]) == 2
+    assert "--weeks" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_single_voxel_is_no_head(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = np.zeros((9, 9, 9), np.uint8)
+    labels[4, 4, 4] = 3
+    file = tmp_path / "one_dseg.nii.gz"
+    file.write_bytes(nifti_bytes(labels, affine=np.eye(4)))
+    assert main(["anatomy", "measure", str(file), "--out", str(tmp_path / "out")]) == 2
+    assert "too small to be a head" in capsys.readouterr().err
+    words = ["--hc", "60", "--out", str(tmp_path / "small")]
+    assert main(["anatomy", "microcephaly", str(file), *words]) == 2
+    assert "too small to be a head" in capsys.readouterr().err
+
+
 def test_nothing_to_measure_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = str(tmp_path / "out")
     assert main(["anatomy", "measure", str(tmp_path / "none"), "--out", out]) == 2

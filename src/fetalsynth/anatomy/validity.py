@@ -218,7 +218,7 @@ def _growth(labels: NDArray[np.uint8], affine: Affine, weeks: float | None) -> I
     for name, (tissues, at_28_ml, power) in GROWTH.items():
         low, high = GROWTH_LIMITS.get(name, USUAL_GROWTH_LIMITS)
         value = None
-        if weeks is not None and math.isfinite(weeks):
+        if weeks is not None and 0 < weeks < math.inf:
             expected = at_28_ml * (weeks / 28) ** power
             value = float(count[list(tissues)].sum()) * voxel_ml / expected
         yield Check(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,9 +67,11 @@ def find_heads(
     """List the label maps of ``path``: a ``volumes`` artifact, a folder or one NIfTI file.
 
     Ages come from the artifact or from a ``participants.tsv`` in the folder; ``weeks`` is that of
-    all that have none. Raises UserError where there is nothing to read, an artifact was changed or
-    its labels are not FeTA's.
+    all that have none. Raises UserError where there is nothing to read, an artifact was changed,
+    its labels are not FeTA's or ``weeks`` is no age.
     """
+    if weeks is not None and not 0 < weeks < math.inf:
+        raise UserError(f"--weeks {weeks:g}: give a gestational age in weeks, above 0")
     if path.is_file():
         found = _one_file(path, labels_table)
     else:

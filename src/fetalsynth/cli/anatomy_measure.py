@@ -122,7 +122,10 @@ def _measure_one(head: Head, heads: Heads, folder: Path, *, tissues: bool) -> Ro
         row: Row = json.loads(kept.read_text(encoding="utf-8"))
         return row
     volume = read_head(head, table=heads.table, image=not tissues)
-    measured = measure(volume.labels, volume.affine, gestational_age_weeks=head.weeks)
+    try:
+        measured = measure(volume.labels, volume.affine, gestational_age_weeks=head.weeks)
+    except ValueError as error:
+        raise UserError(f"{head.item.path}: {error}; check its labels and its voxels") from error
     drawn = annotated_picture(
         volume.labels, volume.affine, measured, title=head.name, image=volume.image
     )

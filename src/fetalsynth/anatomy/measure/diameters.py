@@ -95,10 +95,13 @@ def _border_2d(values: NDArray[np.float32]) -> Points:
 
 
 def _hull(points: Points) -> Points:
-    """Corners of the convex hull of (n, 2) points, in order."""
-    from scipy.spatial import ConvexHull
+    """Corners of the convex hull of (n, 2) points, in order; ValueError where they span no area."""
+    from scipy.spatial import ConvexHull, QhullError
 
-    return np.asarray(points[ConvexHull(points).vertices])
+    try:
+        return np.asarray(points[ConvexHull(points).vertices])
+    except (QhullError, ValueError) as error:
+        raise ValueError("what is labelled is too small to be a head") from error
 
 
 def _longest(polygon: Points, *, axis: int, at: Points) -> Points:
