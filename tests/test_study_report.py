@@ -220,6 +220,18 @@ def test_boxes_hold_every_set_once(finished: tuple[Path, StudyRecipe, Plan]) -> 
     }
 
 
+def test_a_p_that_was_not_adjusted_is_called_so(
+    finished: tuple[Path, StudyRecipe, Plan],
+) -> None:
+    folder = finished[0]
+    entries = json.loads((folder / "analysis.json").read_text(encoding="utf-8"))
+    with_p = [entry for entry in entries if entry["p_value"] is not None]
+    plain = [entry for entry in with_p if entry["p_adjusted"] is None]
+    assert 0 < len(plain) < len(with_p)
+    report = (folder / "report.html").read_text(encoding="utf-8")
+    assert report.count(", not adjusted") == len(plain)
+
+
 def test_readers_figure_finds_the_planted_logarithmic_line(
     finished: tuple[Path, StudyRecipe, Plan],
 ) -> None:

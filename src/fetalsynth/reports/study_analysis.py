@@ -139,7 +139,9 @@ def _finding(entry: Mapping[str, Any], alpha: float) -> Finding:
     ends = next((effect[key] for key in effect if key.startswith("ci")), None)
     level = next((key.removeprefix("ci") for key in effect if key.startswith("ci")), "95")
     adjusted = entry["p_adjusted"]
-    p = entry["p_value"] if adjusted is None else adjusted
+    p = "" if adjusted is None else p_value(adjusted)
+    if adjusted is None and entry["p_value"] is not None:
+        p = f"{p_value(entry['p_value'])}, not adjusted"  # the column is headed "adjusted"
     rows = entry["table"]
     header = list(dict.fromkeys(key for row in rows for key in row))
     details = [tuple(_words(key) for key in header)] if rows else []
@@ -151,7 +153,7 @@ def _finding(entry: Mapping[str, Any], alpha: float) -> Finding:
         effect=f"{effect['name']} {number(effect['value'])}" if known else "",
         interval=_interval(effect.get("value"), ends, level),
         statistic=_statistic(entry),
-        p="" if p is None else p_value(p),
+        p=p,
         shown=None if adjusted is None or entry["kind"] not in _SHOWN else adjusted < alpha,
         verdict=entry["verdict"],
         n=f"{entry['n']} × {entry['unit']}" if entry["n"] else "",
