@@ -130,8 +130,9 @@ def check_factors(items: Sequence[BaseModel], *, arms: Sequence[Arm], where: str
         chosen = getattr(item, "arm", None)
         own = {name for arm in arms if chosen in (None, arm.name) for name in arm.factors()}
         own |= {CELL, "fusion"}
-        factor = getattr(item, "factor", None)
-        unknown = {factor} - {None} - own | getattr(item, "where", {}).keys() - own - _COLUMNS
+        factor: str | None = getattr(item, "factor", None)
+        where_named: set[str] = set(getattr(item, "where", {}))
+        unknown = (set() if factor is None else {factor} - own) | where_named - own - _COLUMNS
         if unknown:
             raise UserError(
                 f"{where}.{number} ({getattr(item, 'kind', '')}): there is no factor "
