@@ -209,6 +209,7 @@ def test_original_edits_and_dilation_are_synthesised_as_generate_would(
     assert said["Networks"]["axial"]["ModelDigest"] == read_manifest(model).content
 
 
+@pytest.mark.slow
 def test_a_killed_command_goes_on_where_it_was(
     brains: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:

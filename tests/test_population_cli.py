@@ -123,6 +123,7 @@ def test_generate_says_where_label_maps_come_from(
         assert "anatomy sample" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_an_interrupted_fit_goes_on_and_gives_the_same(
     heads: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,6 +149,7 @@ def test_an_interrupted_fit_goes_on_and_gives_the_same(
 
 
 @pytest.mark.usefixtures("lenient")
+@pytest.mark.slow
 def test_samples_are_pure_functions_of_seed_and_number(model: Path, tmp_path: Path) -> None:
     folders = []
     for name, n, seed in (("few", 2, 7), ("more", 3, 7), ("other", 2, 8)):
@@ -217,6 +219,7 @@ def test_some_rejected_some_kept(
 
 
 @pytest.mark.usefixtures("lenient")
+@pytest.mark.slow
 def test_interrupted_sampling_goes_on(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -246,6 +246,7 @@ def test_a_report_anew_keeps_the_study_whole(study: Path, tmp_path: Path) -> Non
     assert main(["study", "report", str(study)]) == 0
 
 
+@pytest.mark.slow
 def test_scores_are_kept_once_they_fit_and_earlier_ones_stay(
     study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
