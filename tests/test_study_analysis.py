@@ -412,8 +412,8 @@ def test_trainings_at_different_points_are_told_in_words() -> None:
     item = {"kind": "kruskal", "factor": "epochs", "metrics": ["FID"]}
     (found,) = entries([item], results=(one, origins))
     assert "one training only" in found.verdict
-    (apart,) = entries([{**item, "factor": "cell"}])
-    assert "not measured at the same levels of cell" in apart.verdict
+    (cells,) = entries([{**item, "factor": "cell"}])
+    assert any("within seeds" in caveat for caveat in cells.caveats)
 
 
 def test_cells_are_levels_of_one_factor_where_settings_go_together() -> None:
@@ -434,6 +434,26 @@ def test_cells_are_levels_of_one_factor_where_settings_go_together() -> None:
     assert (found.factors, found.statistic, found.n) == (("cell",), "H(2)", 9)
     assert found.p_value == pytest.approx(6 / 1680)
     assert found.caveats == ()
+
+
+def test_cells_of_which_some_share_a_training_are_compared_within_seeds() -> None:
+    """50 and 100 epochs are snapshots of one training, 25 + 25 is another: seeds are the blocks."""
+    rows, origins = [], {}
+    for k, (epochs, decaying) in enumerate(((50, 25), (50, 0), (100, 0))):
+        for seed in range(3):
+            step = f"scores-{k}-{seed}"
+            origins[step] = Origin(train=f"train-{decaying}-{seed}", generate="")
+            about = {"cell": f"epochs={epochs} decay_epochs={decaying}", "seed": seed}
+            about |= {"epochs": epochs, "decay_epochs": decaying}
+            value = 1.0 * k + 10 * seed
+            rows.append(row(metric="SSIM", value=value, direction="higher", step=step, **about))
+    item = {"kind": "kruskal", "metrics": ["SSIM"], "factor": "cell"}
+    (found,) = entries([item], results=(rows, origins))
+    assert (found.statistic, found.n) == ("chi-squared(2)", 3)
+    exact = stats.friedmanchisquare(*np.array([[0, 10, 20], [1, 11, 21], [2, 12, 22]]))
+    assert found.value == pytest.approx(exact.statistic)
+    assert found.p_value == pytest.approx(6 / 6**3, abs=0.01)
+    assert any("within seeds" in caveat for caveat in found.caveats)
 
 
 def test_chance_of_passing_the_published_rule() -> None:

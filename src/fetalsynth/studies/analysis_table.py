@@ -15,6 +15,10 @@ from numpy.typing import NDArray
 from fetalsynth.studies.analysis_settings import CELL, Item
 from fetalsynth.studies.results import AFTER, BEFORE
 
+SEEDS = (
+    "Compared within seeds, not trainings: some cells are snapshots of one training, others are "
+    "not; those of one seed share their choice of data."
+)
 Row = Mapping[str, str]
 Level = int | float | str
 
@@ -137,6 +141,8 @@ def _table(
         f"{row['cell']}/{row['seed']}" if origin is None else origin.train
         for row, origin in zip(rows, own, strict=True)
     ]
+    if by_cell and _uneven(units, factors[CELL]):
+        units, caveats = [f"seed {row['seed']}" for row in rows], [SEEDS]
     keep, dropped = _complete(units, factors)
     caveats += dropped
     floors = [float(row["floor"]) for row in rows if row.get("floor")]
@@ -170,6 +176,14 @@ def _factors(rows: Sequence[Row]) -> tuple[dict[str, list[Level]], list[str]]:
 
 def _function_of(column: list[Level], other: list[Level]) -> bool:
     return len(set(zip(other, column, strict=True))) == len(set(other))
+
+
+def _uneven(units: list[str], cells: list[Level]) -> bool:
+    """Whether some trainings serve several cells but none serves all."""
+    served: dict[str, set[Level]] = defaultdict(set)
+    for unit, cell in zip(units, cells, strict=True):
+        served[unit].add(cell)
+    return 1 < max(map(len, served.values())) < len(set(cells))
 
 
 def _complete(units: list[str], factors: dict[str, list[Level]]) -> tuple[list[int], list[str]]:
