@@ -119,6 +119,12 @@ def test_arms_share_the_cells_they_have_in_common(hc18_like: DataFacts) -> None:
     assert len(plan.cells) == 20 + 4 + 1
 
 
+def test_a_reason_that_all_cells_share_is_told_once(hc18_like: DataFacts) -> None:
+    with pytest.raises(UserError, match=r"nothing to run: no --data of 32×32") as raised:
+        make_plan(load_study("ultrasound-2022-mini"), data=[hc18_like])
+    assert str(raised.value).count("no --data of") == 1
+
+
 def test_resolutions_take_the_data_of_their_size(hc18_like: DataFacts, tmp_path: Path) -> None:
     larger = make_images(tmp_path / "larger", count=999, size=128)
     study = only_arm("ultrasound-2022", "resolution")

@@ -47,6 +47,9 @@ class Cells:
     notes: tuple[str, ...]
 
 
+_LEFT_OUT = ": left out, "
+
+
 def cells_of(arms: Sequence[Arm], *, data: Sequence[DataFacts]) -> Cells:
     """Every cell of every arm that the data allow.
 
@@ -76,7 +79,8 @@ def cells_of(arms: Sequence[Arm], *, data: Sequence[DataFacts]) -> Cells:
                 )
                 cells.setdefault(f"{arm.name}/{cell.name}/{seed}", cell)
     if not cells:
-        raise UserError("nothing to run: " + "; ".join(notes))
+        reasons = dict.fromkeys(note.partition(_LEFT_OUT)[2] for note in notes)
+        raise UserError(f"nothing to run: {'; '.join(reasons)}")
     return Cells(cells=tuple(cells.values()), notes=tuple(notes))
 
 
@@ -123,7 +127,7 @@ def _fit(
     said = f"arm {arm.name}: " + ", ".join(f"{k} {text(v)}" for k, v in factors.items())
     chosen = _data_for(training, data)
     if isinstance(chosen, str):
-        return f"{said}: left out, {chosen}"
+        return f"{said}{_LEFT_OUT}{chosen}"
     wanted = training.images if isinstance(training, Recipe) else training.volumes
     there = _there(training, chosen)
     if wanted is None or wanted <= there:
