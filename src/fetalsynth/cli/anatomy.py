@@ -5,10 +5,7 @@ Every command is a module of its own with ``run(arguments)``, imported only when
 
 from __future__ import annotations
 
-import importlib
-from difflib import get_close_matches
-
-from fetalsynth.errors import UserError
+from fetalsynth.cli.subcommands import run_command
 
 COMMANDS = {  # command: (module, what it does)
     "measure": ("anatomy_measure", "widths, diameters and volumes as a radiologist takes them"),
@@ -23,33 +20,9 @@ COMMANDS = {  # command: (module, what it does)
     "interpolate": ("anatomy_interpolate", "one brain at ages between two label maps of it"),
 }
 
-_USAGE = "usage: fetalsynth anatomy COMMAND …"
+_ABOUT = "Label maps of fetal brains: measured in millimetres, checked, edited and made anew."
 
 
 def run(arguments: list[str]) -> int:
     """Run one command; returns the exit code. Raises UserError for one that does not exist."""
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(_help())
-        return 0 if arguments else 2
-    name, rest = arguments[0], arguments[1:]
-    if name not in COMMANDS:
-        close = get_close_matches(name, COMMANDS, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(COMMANDS)}"
-        raise UserError(f"there is no command 'anatomy {name}'; {hint}")
-    code: int = importlib.import_module(f"fetalsynth.cli.{COMMANDS[name][0]}").run(rest)
-    return code
-
-
-def _help() -> str:
-    width = max(map(len, COMMANDS))
-    return "\n".join(
-        [
-            "Label maps of fetal brains: measured in millimetres, checked, edited and made anew.",
-            "",
-            _USAGE,
-            "",
-            *(f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items()),
-            "",
-            "fetalsynth anatomy COMMAND --help tells what a command takes. Not for clinical use.",
-        ]
-    )
+    return run_command("anatomy", COMMANDS, arguments, about=_ABOUT)
