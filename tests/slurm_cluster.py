@@ -53,7 +53,8 @@ SchedulerParameters=bf_interval=1,batch_sched_delay=0,sched_min_interval=0,sched
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 JobRequeue=1
-ReturnToService=2
+# a node that a test sets down stays down until the test lets it go on
+ReturnToService=1
 KillWait=10
 GresTypes=gpu
 MessageTimeout=60
