@@ -117,7 +117,8 @@ def test_left_and_right_are_mirrored_but_not_front_and_back() -> None:
     data = resident()
     first = [int(np.flatnonzero(data.items[:, 1] == axis)[0]) for axis in range(3)]
     batch = data.batch(torch.tensor(first))
-    params = {"flip": torch.ones(3, dtype=torch.bool), "angle": torch.zeros(3)}
+    still = {name: torch.zeros(3) for name in ("angle", "zoom", "across", "down")}
+    params = {"flip": torch.ones(3, dtype=torch.bool), **still}
     setting = Augmentation(rotation_degrees=0)
     turned = apply(batch, params, augmentation=setting)
     assert turned.labels is not None

@@ -21,6 +21,7 @@ from fetalsynth.training.data import (
     ResidentImages,
     check_batch,
     check_images,
+    known_heads,
     load_training_images,
 )
 from fetalsynth.training.distributed import Team
@@ -58,13 +59,14 @@ def job_for(recipe: Run, *, wanted: Train, device: torch.device) -> Job:
 def _images_job(recipe: Recipe, *, wanted: Train, device: torch.device) -> Job:
     images = load_training_images(wanted.data, recipe=recipe, seed=wanted.seed)
     check_images(images.pixels, recipe=recipe)
+    heads = known_heads(images, recipe=recipe, where=str(wanted.data))
 
     def run(folder: Path, team: Team) -> dict[str, Any]:
         check_batch(count=len(images.pixels), recipe=recipe, processes=team.size, least=2)
         _announce(team, f"training on {len(images.pixels)} images", folder)
         facts = train(
             recipe=recipe,
-            data=ResidentImages(images.pixels, device=device),
+            data=ResidentImages(images.pixels, device=device, heads=heads),
             seed=wanted.seed,
             folder=folder,
             state=folder / STATE,

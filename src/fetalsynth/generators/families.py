@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from fetalsynth.generators.batch import Batch
 from fetalsynth.generators.dcgan import DCGAN
-from fetalsynth.generators.settings import DCGANSettings, Settings, UNetSettings
+from fetalsynth.generators.flow.family import Flow
+from fetalsynth.generators.settings import DCGANSettings, FlowSettings, Settings, UNetSettings
 from fetalsynth.generators.spade.family import SPADE
 from fetalsynth.generators.unet import Segmenter
 
@@ -57,4 +58,6 @@ def build(settings: Settings, *, perceptual: nn.Module | None = None) -> Family:
         return DCGAN(settings)
     if isinstance(settings, UNetSettings):
         return Segmenter(settings)
+    if isinstance(settings, FlowSettings):
+        return Flow(settings)
     return SPADE(settings, perceptual=perceptual)

@@ -124,11 +124,99 @@ class UNetSettings(BaseModel):
         return self
 
 
-Settings = DCGANSettings | SPADESettings | UNetSettings
-SETTINGS: dict[str, type[DCGANSettings] | type[SPADESettings] | type[UNetSettings]] = {
+class FlowSettings(BaseModel):
+    """Architecture, optimisation and sampling of flow matching on pixels.
+
+    Times and noise levels are those of :mod:`fetalsynth.generators.flow.path`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    family: Literal["flow"] = "flow"
+    size: int = Field(64, ge=16, le=1024, description="Pixels per side.")
+    channels: Literal[1, 3] = Field(1, description="1 for grey, 3 for RGB.")
+    condition: Literal["none", "head", "labels"] = Field(
+        "none",
+        description="What images are made from besides noise: nothing, the outline and age of a "
+        "fetal head, or label maps of slices.",
+    )
+    labels: int = Field(8, ge=2, le=255, description="Labels of the maps; of heads always 3.")
+    context: int = Field(
+        0,
+        ge=0,
+        le=4,
+        description="With labels: slices on either side whose labels the network sees as well.",
+    )
+    plane_condition: bool = Field(
+        default=False, description="Tell the network which plane a slice lies in."
+    )
+    augmentation_condition: bool = Field(
+        default=True,
+        description="Tell the network how an image was augmented, so that it does not make such.",
+    )
+    condition_dropout: float = Field(
+        0.1, ge=0, lt=1, description="Share of images trained on without their condition."
+    )
+    patch: int = Field(2, ge=1, le=16, description="Side of the squares of pixels that become one.")
+    widths: tuple[int, ...] = Field(
+        (64, 128, 192), min_length=1, description="Channels at each resolution, finest first."
+    )
+    blocks: int = Field(1, ge=1, le=8, description="Blocks per resolution, on either way.")
+    attention: bool = Field(default=True, description="Attend to all places at the coarsest.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Within the blocks.")
+    prediction: Literal["skip", "image"] = Field(
+        "skip",
+        description="The network corrects the best linear guess of the image (skip), or predicts "
+        "the image itself.",
+    )
+    image_mean: float = Field(-0.6, description="Grey level that becomes 0, of −1 to 1.")
+    image_sd: float = Field(0.4, gt=0, description="Spread of the grey levels that becomes 1.")
+    time_mean: float = Field(-0.5, description="Mean of log σ of the noise levels trained at.")
+    time_sd: float = Field(1.2, gt=0, description="Their spread.")
+    optimizer: Literal["muon", "adamw"] = Field(
+        "muon", description="Muon for the convolutions and AdamW for the rest, or AdamW for all."
+    )
+    learning_rate: float = Field(1e-3, gt=0, description="Step size of the optimizer.")
+    weight_decay: float = Field(0.01, ge=0, description="Pull of the weights towards 0.")
+    sampler: Literal["euler", "heun"] = Field("heun", description="How images are made from noise.")
+    steps: int = Field(24, ge=1, le=1000, description="Steps from noise to image.")
+    guidance: float = Field(
+        1.0, ge=0, description="How far to follow the condition; 1 as learned, more exaggerates."
+    )
+
+    @property
+    def inputs(self) -> int:
+        """Noisy slices that the network sees."""
+        return 1
+
+    @property
+    def label_slices(self) -> int:
+        """Slices of labels that the network sees."""
+        return 2 * self.context + 1
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        factor = self.patch * 2 ** (len(self.widths) - 1)
+        if self.size % factor:
+            raise ValueError(
+                f"size must be a multiple of {factor} (patch {self.patch}, halved "
+                f"{len(self.widths) - 1} times), not {self.size}"
+            )
+        if self.condition == "head" and self.labels != 3:
+            raise ValueError('labels is 3 with condition "head": outside, skull, inside')
+        if self.condition != "labels" and (self.context or self.plane_condition):
+            raise ValueError('context and plane_condition need condition "labels"')
+        return self
+
+
+Settings = DCGANSettings | SPADESettings | UNetSettings | FlowSettings
+SETTINGS: dict[
+    str, type[DCGANSettings] | type[SPADESettings] | type[UNetSettings] | type[FlowSettings]
+] = {
     "dcgan": DCGANSettings,
     "spade": SPADESettings,
     "unet": UNetSettings,
+    "flow": FlowSettings,
 }
 
 

@@ -18,7 +18,7 @@ from fetalsynth.artifacts.model import STATISTICS
 from fetalsynth.errors import UserError
 from fetalsynth.generators.families import Family
 from fetalsynth.generators.levels import to_levels
-from fetalsynth.generators.settings import DCGANSettings
+from fetalsynth.generators.settings import DCGANSettings, FlowSettings
 from fetalsynth.progress import Progress
 from fetalsynth.randomness import torch_rng
 from fetalsynth.synthesis.weights import Weights, load_trained, settings_of
@@ -56,7 +56,7 @@ def load_model(
     """
     manifest = read_manifest(folder, kind="model")
     settings = settings_of(manifest, folder=folder)
-    if not isinstance(settings, DCGANSettings):
+    if not isinstance(settings, DCGANSettings | FlowSettings):
         raise UserError(f"{folder}: holds a {settings.family} model, which needs --labels")
     device = device or torch.device("cpu")
     trained = load_trained(folder, settings=settings, epoch=epoch, weights=weights, device=device)

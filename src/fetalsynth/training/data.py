@@ -11,12 +11,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fetalsynth.datasets.head_conditions import conditions_of_records
 from fetalsynth.datasets.loading import ImageSet, load_images
 from fetalsynth.errors import UserError
 from fetalsynth.generators.batch import Batch
+from fetalsynth.generators.head_conditions import HeadConditions, head_conditions
 from fetalsynth.generators.levels import from_levels
+from fetalsynth.generators.settings import FlowSettings
 from fetalsynth.randomness import numpy_rng
 from fetalsynth.training.recipe import Recipe, Run
+
+PREVIEW_CONDITIONS = 12
 
 
 class TrainingData(Protocol):
@@ -30,12 +35,20 @@ class TrainingData(Protocol):
 
 
 class ResidentImages:
-    """All images (N, H, W, C) on the device, in the bytes of their files."""
+    """All images (N, H, W, C) on the device, in the bytes of their files.
+
+    ``heads`` are what a generator of heads is told of each.
+    """
 
     def __init__(
-        self, pixels: NDArray[np.uint8] | NDArray[np.uint16], *, device: torch.device
+        self,
+        pixels: NDArray[np.uint8] | NDArray[np.uint16],
+        *,
+        device: torch.device,
+        heads: HeadConditions | None = None,
     ) -> None:
         self.count = len(pixels)
+        self._heads = None if heads is None else heads.on(device)
         self._full_scale = float(np.iinfo(pixels.dtype).max)
         levels = torch.from_numpy(pixels.astype(np.int32) if pixels.dtype == np.uint16 else pixels)
         self._levels = levels.permute(0, 3, 1, 2).contiguous().to(device)
@@ -43,15 +56,18 @@ class ResidentImages:
     def batch(self, indices: Tensor) -> Batch:
         """The images of these numbers."""
         levels = self._levels[indices.to(self._levels.device)]
-        return Batch(images=from_levels(levels, full_scale=self._full_scale))
+        images = from_levels(levels, full_scale=self._full_scale)
+        if self._heads is None:
+            return Batch(images=images)
+        return self._heads.told(images, indices)
 
     def calibration(self) -> list[Batch]:
         """Nothing: the generator is calibrated on latents."""
         return []
 
     def preview(self) -> Batch:
-        """Nothing to condition on; the first image stands for the size."""
-        return self.batch(torch.zeros(1, dtype=torch.int64))
+        """The first images, whose conditions serve for the preview where there are some."""
+        return self.batch(torch.arange(min(PREVIEW_CONDITIONS, self.count)))
 
 
 def check_images(pixels: NDArray[np.uint8] | NDArray[np.uint16], *, recipe: Recipe) -> None:
@@ -85,6 +101,18 @@ def check_batch(*, count: int, recipe: Run, processes: int, least: int) -> None:
             f"a batch of {recipe.batch_size} cannot be shared by {processes} processes; "
             f"give a --batch-size that is a multiple of {processes}"
         )
+
+
+def known_heads(images: ImageSet, *, recipe: Recipe, where: str) -> HeadConditions | None:
+    """What a generator of heads is told of each image; None for other generators.
+
+    Raises UserError where a row lacks what has to be told.
+    """
+    settings = recipe.generator
+    if not isinstance(settings, FlowSettings) or settings.condition != "head":
+        return None
+    shares, ages = conditions_of_records(images.records, size=settings.size, where=where)
+    return head_conditions(torch.from_numpy(shares), torch.from_numpy(ages))
 
 
 def load_training_images(folder: Path, *, recipe: Recipe, seed: int) -> ImageSet:

@@ -87,7 +87,7 @@ def train(  # noqa: PLR0912, PLR0915 - one linear function is easier to follow h
     for network in family.networks().values():
         network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizers = family.optimizers()
-    rates = {name: optimizer.param_groups[0]["lr"] for name, optimizer in optimizers.items()}
+    rates = {n: [group["lr"] for group in o.param_groups] for n, o in optimizers.items()}
     average = (
         MovingAverage(family.generator, half_life_images=recipe.average_half_life_images)
         if recipe.average_half_life_images
@@ -154,10 +154,10 @@ def train(  # noqa: PLR0912, PLR0915 - one linear function is easier to follow h
                 batch, torch_rng(seed=seed, stream="latents", counter=images_seen)
             )[mine]
 
+            factor = recipe.rate_factor(images_seen // count, images_seen=images_seen)
             for name, optimizer in optimizers.items():
-                optimizer.param_groups[0]["lr"] = rates[name] * recipe.rate_factor(
-                    images_seen // count
-                )
+                for group, rate in zip(optimizer.param_groups, rates[name], strict=True):
+                    group["lr"] = rate * factor
             seen = augmentation.apply(data.batch(indices), params, augmentation=recipe.augmentation)
             images = seen.images.contiguous(memory_format=torch.channels_last)
             losses = family.step(

@@ -13,6 +13,7 @@ from fetalsynth.errors import UserError, explaining
 from fetalsynth.generators.settings import (
     SETTINGS,
     DCGANSettings,
+    FlowSettings,
     Settings,
     SPADESettings,
     UNetSettings,
@@ -30,6 +31,18 @@ class Augmentation(BaseModel):
     rotation_degrees: float = Field(
         default=10.0, ge=0, le=180, description="Turn by up to this much either way."
     )
+    zoom: float = Field(
+        default=0.0, ge=0, le=1, description="Magnify or shrink by up to this share."
+    )
+    shift: float = Field(
+        default=0.0, ge=0, le=0.5, description="Move by up to this share of the side, each way."
+    )
+    share: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="Share of the images that are turned, magnified and moved at all.",
+    )
     fill: Literal["black", "grey"] = Field(
         default="black",
         description="Corners that turn into view. The authors' notebook made them grey, and its "
@@ -38,6 +51,11 @@ class Augmentation(BaseModel):
     interpolation: Literal["bilinear", "nearest"] = Field(
         default="bilinear", description="How turned images are read."
     )
+
+    def does_nothing(self) -> bool:
+        """Whether every image stays as it is."""
+        moves = self.rotation_degrees or self.zoom or self.shift
+        return not self.flip and not (moves and self.share)
 
 
 class Run(BaseModel):
@@ -52,6 +70,9 @@ class Run(BaseModel):
     epochs: int = Field(ge=1, description="Passes over the training images.")
     decay_epochs: int = Field(
         0, ge=0, description="Over the last so many epochs the learning rates fall towards 0."
+    )
+    warmup_images: int = Field(
+        0, ge=0, description="Over the first so many images the learning rates rise from 0."
     )
     batch_size: int = Field(64, ge=1, description="Images per update, over all processes.")
     split: Literal["train", "all"] = Field(
@@ -83,16 +104,18 @@ class Run(BaseModel):
         """Epochs after which weights are kept: the listed ones within the run, and the last."""
         return sorted({e for e in self.snapshots if e < self.epochs} | {self.epochs})
 
-    def rate_factor(self, epoch: int) -> float:
+    def rate_factor(self, epoch: int, *, images_seen: int = 0) -> float:
         """What the learning rates are multiplied by in ``epoch`` (from 0 on)."""
         falling = epoch - (self.epochs - self.decay_epochs)
-        return 1.0 - max(0, falling) / self.decay_epochs if self.decay_epochs else 1.0
+        fallen = 1.0 - max(0, falling) / self.decay_epochs if self.decay_epochs else 1.0
+        risen = (images_seen + self.batch_size) / self.warmup_images if self.warmup_images else 1.0
+        return fallen * min(1.0, risen)
 
 
 class Recipe(Run):
     """A training run on images, but for its data and its seed."""
 
-    generator: DCGANSettings
+    generator: DCGANSettings | FlowSettings = Field(discriminator="family")
     batch_size: int = Field(64, ge=2, description="Images per update, over all processes.")
     images: int | None = Field(
         None,
@@ -104,7 +127,7 @@ class Recipe(Run):
 class SliceRecipe(Run):
     """A training run on the slices of labelled volumes, but for its data and its seed."""
 
-    generator: SPADESettings | UNetSettings = Field(discriminator="family")
+    generator: SPADESettings | UNetSettings | FlowSettings = Field(discriminator="family")
     planes: tuple[Plane, ...] = Field(PLANES, min_length=1, description="Planes to train for.")
     one_network: bool = Field(
         default=False, description="One network for all planes, told which; else one for each."
@@ -141,6 +164,7 @@ class SliceRecipe(Run):
 
 RECIPES: dict[str, type[Recipe] | type[SliceRecipe]] = {
     "dcgan": Recipe,
+    "flow": Recipe,
     "spade": SliceRecipe,
     "unet": SliceRecipe,
 }
@@ -174,8 +198,11 @@ def parse_recipe(raw: Any, *, where: str) -> Recipe | SliceRecipe:
     family = generator.get("family", "dcgan") if isinstance(generator, dict) else "dcgan"
     if family not in RECIPES:
         raise UserError(f"{where}: generator.family: {family!r} is none of {', '.join(RECIPES)}")
+    kind = RECIPES[family]
+    if isinstance(generator, dict) and generator.get("condition") == "labels":
+        kind = SliceRecipe
     try:
-        return RECIPES[family].model_validate(raw)
+        return kind.model_validate(raw)
     except ValidationError as error:
         raise faults(error, where=where) from error
 
