@@ -100,14 +100,29 @@ class ImagesWriter:
             )
         )
 
-    def adopt(self, *, name: str, subject: str, extra: Mapping[str, str]) -> bool:
+    def adopt(
+        self,
+        *,
+        name: str,
+        subject: str,
+        pixel_spacing_y_mm: float | None = None,
+        pixel_spacing_x_mm: float | None = None,
+        gestational_age_weeks: float | None = None,
+        extra: Mapping[str, str] | None = None,
+    ) -> bool:
         """Take over an image that an earlier, interrupted call wrote; False if there is none."""
         path = self.folder / "images" / f"{name}.png"
         if not path.is_file():
             return False
         self.records.append(
             ImageRecord(
-                file=f"images/{name}.png", subject=subject, sha256=digest_file(path), extra=extra
+                file=f"images/{name}.png",
+                subject=subject,
+                pixel_spacing_y_mm=pixel_spacing_y_mm,
+                pixel_spacing_x_mm=pixel_spacing_x_mm,
+                gestational_age_weeks=gestational_age_weeks,
+                sha256=digest_file(path),
+                extra=extra or {},
             )
         )
         return True

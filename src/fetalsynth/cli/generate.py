@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from fetalsynth.errors import UserError
+
+if TYPE_CHECKING:
+    from fetalsynth.generators.flow.sampling import Sampling
+    from fetalsynth.synthesis.asked_heads import AskedHeads
+    from fetalsynth.synthesis.images import LoadedModel
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,15 @@ class Generate:
     """How many images."""
     labels: Path | None = None
     """Volumes that `fetalsynth data` made, or any folder of NIfTI label maps."""
+    heads: Path | None = None
+    """Heads to show, one image each: label maps of `fetalsynth anatomy ellipses`, or real images
+    with outlines; for models that were trained with heads."""
+    steps: int | None = None
+    """Steps from noise to image, of flow models; the model's own if not given."""
+    sampler: Literal["euler", "heun"] | None = None
+    """How those steps are taken: heun is more exact at twice the cost."""
+    guidance: float | None = None
+    """How far flow models follow the head: 1 as learned, more exaggerates."""
     fusion: tuple[str, ...] = ("mean",)
     """How three planes become one volume: mean, median, average-2, outliers:M, through-plane,
     in-plane; or sagittal, coronal, axial alone."""
@@ -96,9 +110,9 @@ def _check(wanted: Generate) -> None:
 def _check_images(wanted: Generate) -> None:
     if len(wanted.model) > 1:
         raise UserError(f"{wanted.model[1]}: images come from one model; give one")
-    if wanted.n is None:
+    if wanted.n is None and wanted.heads is None:
         raise UserError(f"{wanted.model[0]}: say how many images with --n")
-    if wanted.n < 1:
+    if wanted.n is not None and wanted.n < 1:
         raise UserError(f"--n {wanted.n}: ask for at least one image")
     plain = Generate(model=wanted.model, out=wanted.out)
     for name in ("fusion", "keep_planes", "mask_background", "split", "labels_table", "precision"):
@@ -112,17 +126,20 @@ def generate(wanted: Generate) -> None:
     from fetalsynth.artifacts.building import building, is_done
     from fetalsynth.artifacts.manifest import draft, input_from
     from fetalsynth.cli.computing import choose_device, set_threads
-    from fetalsynth.synthesis.images import load_model, write_images
+    from fetalsynth.synthesis.images import Wanted, load_model, write_images
 
     (source,) = wanted.model
-    count = wanted.n or 0
     device = choose_device(wanted.device)
     model = load_model(source, epoch=wanted.epoch, weights=wanted.weights, device=device)
+    heads = asked_heads(wanted.heads, model=model, count=wanted.n)
+    sampling = sampling_of(model, wanted)
+    count = wanted.n or len(heads.records if heads else ())
+    made = {"n": count, "epoch": model.epoch, "weights": model.weights}
     manifest = draft(
         kind="images",
-        configuration={"n": count, "epoch": model.epoch, "weights": model.weights},
+        configuration=made if sampling is None else {**made, "sampling": asdict(sampling)},
         seed=wanted.seed,
-        inputs=(input_from(source, role="model"),),
+        inputs=(input_from(source, role="model"), *([heads.source] if heads else [])),
         synthetic=True,
     )
     if is_done(wanted.out, manifest):
@@ -130,5 +147,55 @@ def generate(wanted: Generate) -> None:
         return
     set_threads()
     with building(wanted.out, manifest, resumable=True) as folder:
-        write_images(model, count=count, seed=wanted.seed, folder=folder)
+        what = Wanted(heads=heads, sampling=sampling)
+        write_images(model, count=count, seed=wanted.seed, folder=folder, wanted=what)
     print(f"{count} images in {wanted.out} (look at {wanted.out / 'preview.png'})")
+
+
+def asked_heads(folder: Path | None, *, model: LoadedModel, count: int | None) -> AskedHeads | None:
+    """The heads of ``folder`` on the model's grid, the first ``count``; None where none is given.
+
+    Raises UserError for models that know no heads and for fewer heads than ``count``.
+    """
+    from fetalsynth.generators.settings import FlowSettings
+    from fetalsynth.synthesis.asked_heads import read_asked_heads
+
+    if folder is None:
+        return None
+    settings = model.settings
+    if not isinstance(settings, FlowSettings) or settings.condition != "head":
+        raise UserError(f"--heads {folder}: {model.folder} was trained without heads; leave it out")
+    heads = read_asked_heads(folder, size=settings.size)
+    if count is not None and count > len(heads.records):
+        raise UserError(
+            f"--n {count}: {folder} has {len(heads.records)} heads, and an image is made for each; "
+            "make more with fetalsynth anatomy ellipses, or leave --n out"
+        )
+    return heads
+
+
+def sampling_of(model: LoadedModel, wanted: Generate) -> Sampling | None:
+    """How a flow model is sampled; None for other models.
+
+    Raises UserError for options that the model has no use for, and for impossible numbers.
+    """
+    from fetalsynth.generators.flow.sampling import Sampling
+    from fetalsynth.generators.settings import FlowSettings
+
+    settings = model.settings
+    given = [n for n in ("steps", "sampler", "guidance") if getattr(wanted, n) is not None]
+    if not isinstance(settings, FlowSettings):
+        if given:
+            raise UserError(
+                f"--{given[0]}: is for flow models, {model.folder} is none; leave it out"
+            )
+        return None
+    if wanted.steps is not None and wanted.steps < 1:
+        raise UserError(f"--steps {wanted.steps}: must be 1 or more")
+    if wanted.guidance is not None and (settings.condition == "none" or wanted.heads is None):
+        raise UserError("--guidance: follows a head; give --heads, or leave it out")
+    return Sampling(
+        sampler=wanted.sampler or settings.sampler,
+        steps=wanted.steps or settings.steps,
+        guidance=settings.guidance if wanted.guidance is None else wanted.guidance,
+    )

@@ -204,6 +204,8 @@ class FlowSettings(BaseModel):
             )
         if self.condition == "head" and self.labels != 3:
             raise ValueError('labels is 3 with condition "head": outside, skull, inside')
+        if self.condition == "none" and self.guidance != 1:
+            raise ValueError('guidance follows a condition, and condition is "none"; leave it at 1')
         if self.condition != "labels" and (self.context or self.plane_condition):
             raise ValueError('context and plane_condition need condition "labels"')
         return self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +12,18 @@ from numpy.typing import NDArray
 
 from fetalsynth.artifacts.contact_sheet import contact_sheet, drop_grey_axis
 from fetalsynth.artifacts.files import write_bytes
-from fetalsynth.artifacts.images import ImagesWriter, encode_png
+from fetalsynth.artifacts.images import ImageRecord, ImagesWriter, encode_png
 from fetalsynth.artifacts.manifest import Manifest, read_manifest
 from fetalsynth.artifacts.model import STATISTICS
 from fetalsynth.errors import UserError
 from fetalsynth.generators.families import Family
+from fetalsynth.generators.flow.family import Flow
+from fetalsynth.generators.flow.sampling import Sampling
 from fetalsynth.generators.levels import to_levels
 from fetalsynth.generators.settings import DCGANSettings, FlowSettings
 from fetalsynth.progress import Progress
 from fetalsynth.randomness import torch_rng
+from fetalsynth.synthesis.asked_heads import AskedHeads
 from fetalsynth.synthesis.weights import Weights, load_trained, settings_of
 
 # Every image is computed in a chunk of this many, always full and always aligned, because
@@ -31,10 +34,23 @@ TRAINING_STATISTICS = "training-stats.jsonl"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What decides the images, beside the model and the seed; for flow models only.
+
+    ``heads`` are what the images are to show, ``sampling`` how to go from noise to image; None
+    leaves either to the model.
+    """
+
+    heads: AskedHeads | None = None
+    sampling: Sampling | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class LoadedModel:
     """A generator ready to sample, on its device, and where it came from."""
 
     family: Family
+    settings: DCGANSettings | FlowSettings
     manifest: Manifest
     folder: Path
     epoch: int
@@ -62,6 +78,7 @@ def load_model(
     trained = load_trained(folder, settings=settings, epoch=epoch, weights=weights, device=device)
     return LoadedModel(
         family=trained.family,
+        settings=settings,
         manifest=manifest,
         folder=folder,
         epoch=trained.epoch,
@@ -70,32 +87,43 @@ def load_model(
     )
 
 
-def sample(model: LoadedModel, *, first: int, count: int, seed: int) -> NDArray[np.uint8]:
+def sample(
+    model: LoadedModel, *, first: int, count: int, seed: int, wanted: Wanted | None = None
+) -> NDArray[np.uint8]:
     """Images ``first`` … ``first + count`` of the endless row that ``seed`` names, (N, H, W, C)."""
     start = first // CHUNK
     chunks = [
-        _chunk(model, number=number, seed=seed)
+        _chunk(model, number=number, seed=seed, wanted=wanted or Wanted())
         for number in range(start, -(-(first + count) // CHUNK))
     ]
     offset = first - start * CHUNK
     return np.concatenate(chunks)[offset : offset + count]
 
 
-def _chunk(model: LoadedModel, *, number: int, seed: int) -> NDArray[np.uint8]:
+def _chunk(model: LoadedModel, *, number: int, seed: int, wanted: Wanted) -> NDArray[np.uint8]:
     numbers = range(number * CHUNK, (number + 1) * CHUNK)
+    family = model.family
     latents = torch.cat(
-        [model.family.latents(1, torch_rng(seed=seed, stream="sample", counter=k)) for k in numbers]
-    )
-    images = model.family.sample(model.family.generator, latents.to(model.device))
+        [family.latents(1, torch_rng(seed=seed, stream="sample", counter=k)) for k in numbers]
+    ).to(model.device)
+    if isinstance(family, Flow):
+        heads = wanted.heads
+        told = None if heads is None else heads.batch(numbers, device=model.device)
+        images = family.draw(family.generator, latents, told, sampling=wanted.sampling)
+    else:
+        images = family.sample(family.generator, latents)
     levels: NDArray[np.uint8] = to_levels(images).permute(0, 2, 3, 1).cpu().numpy()
     return levels
 
 
-def write_images(model: LoadedModel, *, count: int, seed: int, folder: Path) -> None:
+def write_images(
+    model: LoadedModel, *, count: int, seed: int, folder: Path, wanted: Wanted | None = None
+) -> None:
     """Write ``count`` images, their table, a preview and the model's training statistics.
 
     Images that an interrupted call left in ``folder`` are kept.
     """
+    wanted = wanted or Wanted()
     writer = ImagesWriter(folder)
     preview: list[NDArray[np.uint8]] = []
     with Progress(label="generating", total=count) as progress:
@@ -104,12 +132,28 @@ def write_images(model: LoadedModel, *, count: int, seed: int, folder: Path) -> 
             names = [f"synthetic-{k:06d}" for k in range(first, end)]
             pixels = None
             for k, name in enumerate(names, start=first):
-                extra = {"seed": str(seed), "number": str(k)}
-                if k >= PREVIEW and writer.adopt(name=name, subject=name, extra=extra):
+                known = _known(wanted.heads, k, seed=seed)
+                if k >= PREVIEW and writer.adopt(
+                    name=name,
+                    subject=name,
+                    pixel_spacing_y_mm=known.pixel_spacing_y_mm,
+                    pixel_spacing_x_mm=known.pixel_spacing_x_mm,
+                    gestational_age_weeks=known.gestational_age_weeks,
+                    extra=known.extra,
+                ):
                     continue
-                pixels = _chunk(model, number=number, seed=seed) if pixels is None else pixels
+                if pixels is None:
+                    pixels = _chunk(model, number=number, seed=seed, wanted=wanted)
                 image = drop_grey_axis(pixels)[k - first]
-                writer.add(image, name=name, subject=name, extra=extra)
+                writer.add(
+                    image,
+                    name=name,
+                    subject=name,
+                    pixel_spacing_y_mm=known.pixel_spacing_y_mm,
+                    pixel_spacing_x_mm=known.pixel_spacing_x_mm,
+                    gestational_age_weeks=known.gestational_age_weeks,
+                    extra=known.extra,
+                )
                 if k < PREVIEW:
                     preview.append(image)
             progress.advance(end - first)
@@ -118,3 +162,12 @@ def write_images(model: LoadedModel, *, count: int, seed: int, folder: Path) -> 
     write_bytes(folder / "preview.png", encode_png(sheet))
     if (model.folder / STATISTICS).is_file():
         shutil.copyfile(model.folder / STATISTICS, folder / TRAINING_STATISTICS)
+
+
+def _known(heads: AskedHeads | None, number: int, *, seed: int) -> ImageRecord:
+    """What the table can say of image ``number`` before it is made."""
+    drawn = {"seed": str(seed), "number": str(number)}
+    if heads is None:
+        return ImageRecord(file="", subject="", sha256="", extra=drawn)
+    asked = heads.records[number]
+    return replace(asked, extra={**drawn, "head": asked.file, **asked.extra})

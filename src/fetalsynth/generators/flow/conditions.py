@@ -80,9 +80,9 @@ def _maps(batch: Batch, settings: FlowSettings) -> Tensor | None:
     if settings.condition == "none":
         return None
     if settings.condition == "head":
-        if batch.shares is None:
-            raise ValueError("this network makes heads from the shares of their labels")
-        return batch.shares
+        size = settings.size
+        none = torch.zeros(len(batch.images), settings.labels, size, size)
+        return none.to(batch.images.device) if batch.shares is None else batch.shares
     if batch.labels is None:
         raise ValueError("this network makes images from labels: give labels (N, H, W)")
     labels = batch.labels if batch.labels.ndim == 4 else batch.labels[:, None]
