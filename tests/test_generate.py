@@ -105,11 +105,11 @@ def test_interrupted_command_goes_on_and_ends_the_same(
     assert main([*words, str(tmp_path / "whole")]) == 0
     original, made = synthesis._chunk, []
 
-    def chunk(model: object, *, number: int, seed: int) -> np.ndarray:
+    def chunk(model: object, *, number: int, seed: int, wanted: object) -> np.ndarray:
         made.append(number)
         if made == [0, 1, 2, 3, 4]:
             raise KeyboardInterrupt
-        return original(model, number=number, seed=seed)  # type: ignore[arg-type]
+        return original(model, number=number, seed=seed, wanted=wanted)  # type: ignore[arg-type]
 
     monkeypatch.setattr(synthesis, "_chunk", chunk)
     assert main([*words, str(tmp_path / "parts")]) == 130

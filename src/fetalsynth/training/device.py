@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
 from fetalsynth.errors import UserError
+
+_TRIM_THRESHOLD, _MAP_THRESHOLD = -1, -3  # of malloc.h
+_KEPT_BYTES = 1 << 30
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -30,6 +35,19 @@ def choose_device(name: str = "auto") -> torch.device:
     if device.type == "cuda":
         torch.cuda.set_device(device)
     return device
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep the memory that a step frees for the next one, instead of giving it back.
+
+    Fetching it anew, page by page, took a sixth of a training step. Nothing happens elsewhere.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_TRIM_THRESHOLD, _KEPT_BYTES)
+        mallopt(_MAP_THRESHOLD, _KEPT_BYTES)
 
 
 def computes_in_bfloat16(device: torch.device) -> bool:

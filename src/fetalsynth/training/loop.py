@@ -20,7 +20,7 @@ from fetalsynth.threads import free_cores
 from fetalsynth.training import augmentation, checkpoint
 from fetalsynth.training.average import MovingAverage
 from fetalsynth.training.data import TrainingData
-from fetalsynth.training.device import autocast, resolve_precision
+from fetalsynth.training.device import autocast, keep_freed_memory, resolve_precision
 from fetalsynth.training.distributed import Team
 from fetalsynth.training.order import Order
 from fetalsynth.training.recipe import Run
@@ -78,6 +78,8 @@ def train(  # noqa: PLR0912, PLR0915 - one linear function is easier to follow h
     torch.set_num_threads(threads)
     precision = saved["precision"] if saved else resolve_precision(recipe.precision, device)
     computing = autocast(precision, device)
+    if device.type == "cpu":
+        keep_freed_memory()
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = True
         torch.set_float32_matmul_precision("high")
