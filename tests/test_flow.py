@@ -107,12 +107,15 @@ def test_the_schedule_falls_from_one_to_zero_and_is_densest_where_training_was()
 
 @pytest.mark.parametrize("shape", [(32, 32), (16, 96), (96, 16)])
 def test_muon_brings_all_singular_values_near_one(shape: tuple[int, int]) -> None:
-    values = torch.linalg.svdvals(orthogonalised(torch.randn(shape)))
-    assert values.min() > 0.3
-    assert values.max() < 1.3
-    u, _, v = torch.linalg.svd(torch.randn(shape), full_matrices=False)
-    kept = orthogonalised(u @ v)
-    assert torch.nn.functional.cosine_similarity(kept.ravel(), (u @ v).ravel(), 0) > 0.99
+    rng = torch.Generator().manual_seed(0)
+    u, _, v = torch.linalg.svd(torch.randn(shape, generator=rng), full_matrices=False)
+    spread = u @ torch.diag(torch.linspace(0.1, 5, min(shape))) @ v
+    made = orthogonalised(spread)
+    values = torch.linalg.svdvals(made)
+    assert values.min() > 0.6
+    assert values.max() < 1.25
+    alike = torch.nn.functional.cosine_similarity(made.ravel(), (u @ v).ravel(), 0)
+    assert alike > 0.97
 
 
 def test_muon_is_adam_for_what_is_no_matrix() -> None:
@@ -136,7 +139,7 @@ def test_muon_updates_a_convolution_as_a_matrix_and_goes_on_from_its_state() -> 
         optimizer.step()
     size = 0.2 * math.sqrt(36)
     values = torch.linalg.svdvals(weights[0].detach().flatten(1))
-    assert values.min() > 0.3 * size
+    assert values.min() > 0.6 * size
     assert values.max() < 1.3 * size
     optimizers[1].load_state_dict(optimizers[1].state_dict())
     for weight, optimizer in zip(weights, optimizers, strict=True):

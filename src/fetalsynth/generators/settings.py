@@ -176,7 +176,7 @@ class FlowSettings(BaseModel):
     optimizer: Literal["muon", "adamw"] = Field(
         "muon", description="Muon for the convolutions and AdamW for the rest, or AdamW for all."
     )
-    learning_rate: float = Field(1e-3, gt=0, description="Step size of the optimizer.")
+    learning_rate: float = Field(4e-3, gt=0, description="Step size of the optimizer.")
     weight_decay: float = Field(0.01, ge=0, description="Pull of the weights towards 0.")
     sampler: Literal["euler", "heun"] = Field("heun", description="How images are made from noise.")
     steps: int = Field(24, ge=1, le=1000, description="Steps from noise to image.")

@@ -7,8 +7,8 @@ balance and no modes to collapse into, at the price of several evaluations per i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -91,7 +91,7 @@ class Flow:
         condition = condition_of(batch, self.settings)
         dropped = torch.special.ndtr(latents[:, -1]) < self.settings.condition_dropout
         self.generator.train()
-        with precision():
+        with self._dropout_of(latents), precision():
             errors = self._errors(
                 self.generator, batch.images, latents, condition.without_maps(dropped)
             )
@@ -103,6 +103,12 @@ class Flow:
         norm = nn.utils.clip_grad_norm_(self.generator.parameters(), LARGEST_GRADIENT)
         optimizer.step()
         return {"loss": loss.detach(), "gradient": norm.detach()}
+
+    def _dropout_of(self, latents: Tensor) -> AbstractContextManager[object]:
+        """Dropout draws from torch's global generators; here they are seeded by the latents."""
+        if not self.settings.dropout:
+            return nullcontext()
+        return _seeded(int(latents[0, :EXTRA].view(torch.int32).sum()), device=latents.device)
 
     def _errors(
         self, network: nn.Module, images: Tensor, latents: Tensor, condition: Condition
@@ -226,6 +232,13 @@ class Flow:
                 "the learning rate"
             )
         return None
+
+
+@contextmanager
+def _seeded(seed: int, *, device: torch.device) -> Iterator[None]:
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
 
 
 def _map_levels(batch: Batch, settings: FlowSettings) -> Tensor:
