@@ -71,7 +71,7 @@ def test_input_and_target_of_the_network_have_spread_one_at_every_noise_level() 
     assert torch.allclose(target.std((1, 2, 3)), torch.ones(6).double(), atol=0.02)
 
 
-@pytest.mark.parametrize(("sampler", "order"), [("euler", 1), ("heun", 2)])
+@pytest.mark.parametrize(("sampler", "order"), [("euler", 1), ("multistep", 2), ("heun", 2)])
 def test_samplers_reach_the_exact_flow_of_a_normal_distribution_at_their_order(
     sampler: str, order: int
 ) -> None:

@@ -38,8 +38,8 @@ class Generate:
     with outlines; for models that were trained with heads."""
     steps: int | None = None
     """Steps from noise to image, of flow models; the model's own if not given."""
-    sampler: Literal["euler", "heun"] | None = None
-    """How those steps are taken: heun is more exact at twice the cost."""
+    sampler: Literal["euler", "multistep", "heun"] | None = None
+    """How those steps are taken: multistep and heun are more exact, heun at twice the cost."""
     guidance: float | None = None
     """How far flow models follow the head: 1 as learned, more exaggerates."""
     fusion: tuple[str, ...] = ("mean",)

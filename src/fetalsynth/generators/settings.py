@@ -178,7 +178,9 @@ class FlowSettings(BaseModel):
     )
     learning_rate: float = Field(4e-3, gt=0, description="Step size of the optimizer.")
     weight_decay: float = Field(0.01, ge=0, description="Pull of the weights towards 0.")
-    sampler: Literal["euler", "heun"] = Field("heun", description="How images are made from noise.")
+    sampler: Literal["euler", "multistep", "heun"] = Field(
+        "heun", description="How images are made from noise."
+    )
     steps: int = Field(24, ge=1, le=1000, description="Steps from noise to image.")
     guidance: float = Field(
         1.0, ge=0, description="How far to follow the condition; 1 as learned, more exaggerates."

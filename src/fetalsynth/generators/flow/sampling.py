@@ -13,7 +13,7 @@ from torch import Tensor
 from fetalsynth.generators.flow.path import Point, velocity
 
 Denoise = Callable[[Point], Tensor]
-Sampler = Literal["euler", "heun"]
+Sampler = Literal["euler", "multistep", "heun"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,21 +41,39 @@ SPREAD = 1.3
 
 
 def integrate(denoise: Denoise, noise: Tensor, times: Tensor, *, sampler: Sampler) -> Tensor:
-    """Images (N, C, H, W) at time 0 from noise at time 1.
+    """Images (N, C, H, W) at time 0 from noise at time 1, (N, C, H, W).
 
-    Euler's steps or Heun's, which correct each step by the velocity at its end at twice the cost;
-    the last step, onto time 0, is Euler's, which lands on the predicted image.
+    "euler" goes straight to the predicted image at every step. "multistep" goes to one extrapolated
+    from the last two predictions, linear in log σ (DPM-Solver++ 2M, Lu et al. 2022, arXiv
+    2211.01095, equation 19, for this path), which is of second order at the same cost. "heun"
+    corrects each step by the velocity at its end, of second order at twice the cost. The last step,
+    onto time 0, is Euler's, which lands on the predicted image.
     """
-    x = noise
+    x, before = noise, list[tuple[float, Tensor]]()
     for now, then in zip(times[:-1].tolist(), times[1:].tolist(), strict=True):
         here = _at(x, now)
-        ahead = velocity(here, denoise(here))
+        predicted = denoise(here)
+        if sampler == "multistep" and before and before[-1][0] < 1 and then > 0:
+            towards = _extrapolated(predicted, before[-1][1], times=(before[-1][0], now, then))
+        else:
+            towards = predicted
+        ahead = velocity(here, towards)
         there = x + (then - now) * ahead
         if sampler == "heun" and then > 0:
             end = _at(there, then)
             there = x + (then - now) * (ahead + velocity(end, denoise(end))) / 2
+        before = [(now, predicted)]
         x = there
     return x
+
+
+def _extrapolated(
+    predicted: Tensor, earlier: Tensor, *, times: tuple[float, float, float]
+) -> Tensor:
+    """The prediction for the middle of the step, from those at its beginning and a step before."""
+    before, now, then = (math.log(time / (1 - time)) for time in times)
+    ratio = (then - now) / (2 * (now - before))
+    return predicted + ratio * (predicted - earlier)
 
 
 def _at(noisy: Tensor, time: float) -> Point:
