@@ -216,11 +216,15 @@ def _judge(
 
 
 def _check_family(study: StudyRecipe, cells: Sequence[Cell]) -> None:
-    family = "dcgan" if study.modality == "ultrasound" else "spade"
+    kind, makes = (
+        (Recipe, "images") if study.modality == "ultrasound" else (SliceRecipe, "slices of volumes")
+    )
     for cell in cells:
-        if cell.training.generator.family != family:
+        training = cell.training
+        if not isinstance(training, kind) or training.generator.family == "unet":
             raise UserError(
-                f"arm {cell.arm}: recipe {cell.base} is no {family}, which {study.modality} needs"
+                f"arm {cell.arm}: recipe {cell.base} does not make {makes}, which "
+                f"{study.modality} needs"
             )
 
 

@@ -76,6 +76,8 @@ def load_model(
         raise UserError(f"{folder}: holds a {settings.family} model, which needs --labels")
     device = device or torch.device("cpu")
     trained = load_trained(folder, settings=settings, epoch=epoch, weights=weights, device=device)
+    if isinstance(settings, FlowSettings):
+        trained.family.generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return LoadedModel(
         family=trained.family,
         settings=settings,
