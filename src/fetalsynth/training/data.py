@@ -66,8 +66,9 @@ class ResidentImages:
         return []
 
     def preview(self) -> Batch:
-        """The first images, whose conditions serve for the preview where there are some."""
-        return self.batch(torch.arange(min(PREVIEW_CONDITIONS, self.count)))
+        """Images spread over the set, whose conditions serve for the preview if there are any."""
+        spread = torch.linspace(0, self.count - 1, min(PREVIEW_CONDITIONS, self.count))
+        return self.batch(spread.long())
 
 
 def check_images(pixels: NDArray[np.uint8] | NDArray[np.uint16], *, recipe: Recipe) -> None:
