@@ -24,9 +24,13 @@ def snapshot_path(folder: Path, *, epoch: int, averaged: bool) -> Path:
 
 
 def snapshot_epochs(folder: Path) -> list[int]:
-    """Epochs of which the model keeps weights, ascending."""
-    found = (folder / SNAPSHOTS).glob("epoch-*-raw.safetensors")
-    return sorted(int(path.name.split("-")[1]) for path in found)
+    """Epochs of which the model keeps weights, raw or averaged or both, ascending."""
+    found = [
+        path
+        for kind in ("raw", "averaged")
+        for path in (folder / SNAPSHOTS).glob(f"epoch-*-{kind}.safetensors")
+    ]
+    return sorted({int(path.name.split("-")[1]) for path in found})
 
 
 def write_weights(path: Path, tensors: dict[str, Tensor], *, metadata: dict[str, str]) -> None:

@@ -48,6 +48,7 @@ def load_trained(
     """Build the family and load the snapshot of ``folder/snapshots``.
 
     ``epoch`` None takes the last snapshot; ``weights`` None the moving average where there is one.
+    The generator is in float32, however the weights are stored.
     Raises UserError where the epoch or the weights are missing or do not fit.
     """
     epochs = snapshot_epochs(folder)
@@ -62,6 +63,8 @@ def load_trained(
     weights = weights or ("averaged" if has_average else "raw")
     family = build(settings)
     path = snapshot_path(folder, epoch=epoch, averaged=weights == "averaged")
+    if weights == "raw" and has_average and not path.is_file():
+        raise UserError(f"{folder}: keeps averaged weights only; leave --weights raw out")
     try:
         family.generator.load_state_dict(read_weights(path))
     except RuntimeError as error:
