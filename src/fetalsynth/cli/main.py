@@ -13,6 +13,7 @@ VERBS = {
     "data": "make, import, download and check images and volumes",
     "train": "train a generator from a recipe",
     "generate": "make images with a trained model, or volumes from label maps",
+    "model": "models that ship with the package: list them, pack a trained one",
     "assess": "measure how good synthetic images are, with a report",
     "study": "a grid of trainings from one recipe, measured, analysed and reported",
     "anatomy": "measure and check label maps of fetal brains, make new ones",

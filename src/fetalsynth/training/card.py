@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fetalsynth.artifacts.manifest import NOT_FOR_CLINICAL_USE, Input
@@ -9,8 +10,19 @@ from fetalsynth.generators.settings import SPADESettings
 from fetalsynth.training.recipe import Run, SliceRecipe
 
 
-def model_card(*, recipe: Run, facts: dict[str, Any], source: Input) -> str:
-    """Markdown text for the model's folder; ``facts`` are those of the finished run."""
+def model_card(
+    *,
+    recipe: Run,
+    facts: dict[str, Any],
+    source: Input,
+    packed: Sequence[str] = (),
+    assessment: Sequence[str] = (),
+) -> str:
+    """Markdown text for the model's folder; ``facts`` are those of the finished run.
+
+    ``packed`` are points about what was done to the weights since, ``assessment`` a section about
+    their images, where there are any.
+    """
     counts = ", ".join(f"{name} {n:,}" for name, n in facts["parameters"].items())
     kind = "slices" if isinstance(recipe, SliceRecipe) else "images"
     lines = [
@@ -29,7 +41,9 @@ def model_card(*, recipe: Run, facts: dict[str, Any], source: Input) -> str:
         *_of_slices(recipe),
         f"- data: {source.path} (SHA-256 {source.digest[:16]}…)",
         *_warnings(facts),
+        *packed,
         "",
+        *assessment,
         "## Sources and licences",
         "",
         *_licences(source),
@@ -39,7 +53,9 @@ def model_card(*, recipe: Run, facts: dict[str, Any], source: Input) -> str:
         "- The generator saw few subjects and can reproduce them: run `fetalsynth assess` with "
         "`--train` and read its copying screen before sharing samples.",
         "- Samples carry the habits of their source: scanner, gestational ages, overlays.",
-        "- Quality was not judged by this card; the assessment report of a sample does that.",
+        "- Quality was judged above for some images on some data; judge it on your own."
+        if assessment
+        else "- Quality was not judged by this card; the assessment report of a sample does that.",
         "",
     ]
     return "\n".join(lines)
