@@ -53,6 +53,8 @@ def run(arguments: list[str]) -> int:
 
 def report() -> list[str]:
     """Lines that describe the installation and the machine."""
+    from fetalsynth.synthesis.shipped import listing
+
     return [
         f"fetalsynth {__version__}, Python {platform.python_version()}, {platform.platform()}",
         f"Python at {sys.executable}",
@@ -62,6 +64,8 @@ def report() -> list[str]:
         *_computing(),
         "",
         *(_extra(name, module, use) for name, (module, use) in EXTRAS.items()),
+        "",
+        *(f"shipped model: {line}" for line in listing()),
     ]
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import sys
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -26,7 +27,8 @@ class Generate:
     model: Annotated[
         tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="MODEL [MODEL …]")
     ]
-    """Folder that `fetalsynth train` made; for volumes several that share the planes."""
+    """Folder that `fetalsynth train` made, or a shipped model's name; for volumes several that
+    share the planes."""
     out: Path
     """New folder for the images; for volumes by several fusions, one new folder in it for each."""
     n: int | None = None
@@ -68,7 +70,10 @@ class Generate:
 
 def run(arguments: list[str]) -> int:
     """Run the verb; returns the exit code: 1 where some volumes had to be left out."""
-    wanted = tyro.cli(Generate, args=arguments, prog="fetalsynth generate")
+    wanted = tyro.cli(
+        Generate, args=arguments, prog="fetalsynth generate", description=_description(arguments)
+    )
+    wanted = _with_folders(wanted)
     _check(wanted)
     if wanted.labels is None:
         generate(wanted)
@@ -76,6 +81,28 @@ def run(arguments: list[str]) -> int:
     from fetalsynth.cli.generate_volumes import generate_volumes
 
     return generate_volumes(wanted, labels=wanted.labels)
+
+
+def _description(arguments: list[str]) -> str | None:
+    """The help's first words with the shipped models, which are read only where they are asked."""
+    if not {"-h", "--help"} & set(arguments):
+        return None
+    from inspect import cleandoc
+
+    from fetalsynth.synthesis.shipped import listing
+
+    told = "Models that ship with the package, to be given by name:"
+    return "\n\n".join([cleandoc(Generate.__doc__ or ""), told, *listing()])
+
+
+def _with_folders(wanted: Generate) -> Generate:
+    """The same with folders in place of the names of shipped models; says which were taken."""
+    from fetalsynth.synthesis.shipped import resolve_model, which_model
+
+    folders = tuple(resolve_model(model) for model in wanted.model)
+    for note in filter(None, map(which_model, wanted.model)):
+        print(f"note: {note}", file=sys.stderr)
+    return replace(wanted, model=folders)
 
 
 def _check(wanted: Generate) -> None:

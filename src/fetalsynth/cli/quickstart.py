@@ -11,17 +11,20 @@ import tyro
 
 from fetalsynth.errors import UserError
 
+SHOWN = 16  # images of a shipped model: a few seconds
+
 
 @dataclass(frozen=True)
 class Quickstart:
     """Make phantom ultrasound images, train a small generator on them, sample it, assess it.
 
     Takes a few minutes on two cores and shows each command before it runs. Giving the command
-    again goes on where it was stopped. Not for clinical use.
+    again goes on where it was stopped. Where models ship with the package, it begins with images
+    of one of them. Not for clinical use.
     """
 
     out: Path = Path("quickstart")
-    """Folder for the four results."""
+    """Folder for the results."""
     seed: int = 0
     """Seed of everything."""
     phantoms: int = 600
@@ -66,11 +69,25 @@ def commands(wanted: Quickstart) -> list[list[str]]:
     train = ["train", "dcgan64", "--epochs", str(wanted.epochs), "--batch-size", "16"]
     train += ["--generator.generator-width", "32", "--generator.discriminator-width", "32"]
     return [
+        *_first_images(wanted),
         [*phantom, "--out", data, *seed],
         [*train, "--data", data, "--out", model, *seed],
         ["generate", model, "--n", str(wanted.n), "--out", images, *seed],
         ["assess", "--real", data, "--synthetic", images, "--out", scores, *seed],
     ]
+
+
+def _first_images(wanted: Quickstart) -> list[list[str]]:
+    """What shows a shipped model at once, the quickest of them; nothing where none ships."""
+    from fetalsynth.synthesis.shipped import quickest_model, resolve_model
+
+    found = quickest_model()
+    if found is None:
+        return []
+    name, folder = found
+    model = name if resolve_model(name) == folder else str(folder)
+    out = str(wanted.out / "shipped")
+    return [["generate", model, "--n", str(SHOWN), "--out", out, "--seed", str(wanted.seed)]]
 
 
 def _run(command: list[str]) -> int:
