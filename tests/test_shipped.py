@@ -375,7 +375,7 @@ def scores(out: Path, synthetic: Path, *, copying: bool = False) -> Path:
             )
         },
         inputs={
-            "real": {"count": 196},
+            "real": {"count": 196, "splits": ["test"]},
             "synthetic": {"count": 4},
             "train": {"count": 803},
         },
@@ -410,7 +410,10 @@ def test_an_assessment_goes_into_card_and_record(place: Path, made: Path, tmp_pa
     card = (out / "model-card.md").read_text()
     row = "| Texture | Look closer | KID-LBP | 0.0213 | 0.0181 to 0.0245 | 0.00100 |"
     assert row in card
-    assert "4 images by the weights before they were packed (epoch 2, seed 0) against 196" in card
+    assert (
+        "4 images by the weights before they were packed (epoch 2, seed 0) against 196 held-out"
+        in card
+    )
     assert "Copying screen: no alarm." in card
     assert "Jane" not in card
     facts = read_manifest(out).facts["assessment"]

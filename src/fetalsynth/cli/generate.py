@@ -92,7 +92,9 @@ def _description(arguments: list[str]) -> str | None:
     from fetalsynth.synthesis.shipped import listing
 
     told = "Models that ship with the package, to be given by name:"
-    return "\n\n".join([cleandoc(Generate.__doc__ or ""), told, *listing()])
+    return "\n\n".join(
+        [cleandoc(Generate.__doc__ or ""), told, "\n".join(f"- {line}" for line in listing())]
+    )
 
 
 def _with_folders(wanted: Generate) -> Generate:

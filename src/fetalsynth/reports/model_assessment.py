@@ -63,26 +63,29 @@ def assessment_facts(scores: Scores, manifest: Manifest) -> dict[str, Any]:
 
 
 def _whose(scores: Scores, lineage: Lineage, *, storage: str) -> str:
-    made = lineage.synthetic.manifest if lineage.synthetic else None
+    counts = {role: read.get("count") for role, read in scores.inputs.items()}
+    held_out = "held-out " if scores.inputs.get("real", {}).get("splits") == ["test"] else ""
+    seen = f"; the screen knew {counts['train']} training images" if "train" in counts else ""
     model = lineage.model.manifest if lineage.model else None
     stored = (model.facts.get("packed") or {}).get("storage") if model else None
     weights = "these very weights" if stored == storage else "the weights before they were packed"
-    settings = made.configuration if made else {}
-    sampling = settings.get("sampling")
-    how = ", ".join(f"{name} {value}" for name, value in sampling.items()) if sampling else ""
-    seed = f", seed {made.seed}" if made else ""
-    asked = ", showing heads that were asked for" if made and _heads(made) else ""
-    counts = {role: read.get("count") for role, read in scores.inputs.items()}
-    seen = f"; the screen knew {counts['train']} training images" if "train" in counts else ""
     return (
-        f"{counts.get('synthetic')} images by {weights} (epoch {settings.get('epoch')}{seed}"
-        f"{f'; {how}' if how else ''}{asked}) against {counts.get('real')} real ones{seen}. "
-        "“Real against real” is what the real images score against each other."
+        f"{counts.get('synthetic')} images by {weights} ({_how(lineage)}) against "
+        f"{counts.get('real')} {held_out}real ones{seen}. “Real against real” is what the real "
+        "images score against each other."
     )
 
 
-def _heads(made: Manifest) -> bool:
-    return any(item.role == "heads" for item in made.inputs)
+def _how(lineage: Lineage) -> str:
+    """Epoch, seed and sampling of the images."""
+    made = lineage.synthetic.manifest if lineage.synthetic else None
+    if made is None:
+        return "not recorded how"
+    told = [f"epoch {made.configuration.get('epoch')}", f"seed {made.seed}"]
+    sampling = made.configuration.get("sampling") or {}
+    told += [f"{name} {value}" for name, value in sampling.items()]
+    asked = any(item.role == "heads" for item in made.inputs)
+    return ", ".join([*told, *(["heads that were asked for"] if asked else [])])
 
 
 def _rows(card: Card) -> list[str]:
@@ -110,4 +113,6 @@ def _copying(scores: Scores) -> str:
         return "alarm."
     if COPYING in scores.unjudged:
         return "not judged."
+    if any(alarm.name == "too-few-images" for alarm in scores.alarms):
+        return "no alarm, from too few images to tell."
     return "no alarm. It is a screen, not a proof that no training image comes back."
