@@ -48,7 +48,7 @@ class Painter:
         All grades of the volume ``name`` get the same latents. Raises UserError where the labels do
         not fit the model's cube.
         """
-        from fetalsynth.synthesis.volumes import synthesise
+        from fetalsynth.synthesis.one_volume import synthesise
 
         made = synthesise(
             self.model,
