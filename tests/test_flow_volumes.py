@@ -514,6 +514,24 @@ def test_sidecars_say_how_a_volume_was_sampled(tmp_path: Path, brains: Path) -> 
     assert configuration["sampling"] == said["Sampling"]
 
 
+def test_edited_labels_are_painted_as_generate_would(tmp_path: Path) -> None:
+    from fetalsynth.cli.anatomy_edit_synthesis import Painting, open_painter
+
+    model = write_flow(tmp_path / "model")
+    labels = label_folder(tmp_path / "in", 1)
+    assert generate(model, "--labels", labels, "--out", tmp_path / "out") == 0
+    painter = open_painter(Painting(model=(model,), out=tmp_path / "edited", device="cpu"))
+    read = Pair(image=None, labels=a_brain(1)[1], affine=an_affine("PIR"), header=None)
+    for weeks in (None, 24.0):
+        made = painter.paint(
+            read, a_brain(1)[1], name="sub-01_desc-synth", where="here", weeks=weeks
+        )
+        assert np.array_equal(made, image_of(tmp_path / "out", 1)) == (weeks is None)
+        said = painter.sidecar(weeks=weeks)
+        assert said["Sampling"]["Steps"] == TINY["steps"]
+        assert said["WeeksTold"] == weeks
+
+
 def test_networks_of_single_planes_share_a_volume(tmp_path: Path) -> None:
     flow = restless(plane_condition=False)
     two = write_flow(tmp_path / "two", flow, planes=("sagittal", "coronal"))
