@@ -207,6 +207,7 @@ def _synthetic(bench: Bench, head: _Head, word: str, labels: Labels) -> Levels |
     if painter is None:
         return None
     record, space = head.record(word + SYNTH), head.space
+    weeks = head.item.record.gestational_age_weeks
     image: Levels | None = None
     if _adopted(bench.writer, record, image=True):
         start = bench.writer.folder / record.folder / record.name
@@ -214,7 +215,11 @@ def _synthetic(bench: Bench, head: _Head, word: str, labels: Labels) -> Levels |
     else:
         try:
             own = painter.paint(
-                head.read, space.own(labels), name=head.item.record.name, where=head.item.file
+                head.read,
+                space.own(labels),
+                name=head.item.record.name,
+                where=head.item.file,
+                weeks=weeks,
             )
         except UserError as error:
             bench.leave_out(head.item, word + SYNTH, error)
@@ -226,7 +231,7 @@ def _synthetic(bench: Bench, head: _Head, word: str, labels: Labels) -> Levels |
                 record,
                 labels=labels,
                 image=image,
-                sidecar={**head.origin, **painter.sidecar()},
+                sidecar={**head.origin, **painter.sidecar(weeks=weeks)},
                 labels_sidecar=head.origin,
             )
     bench.advance()

@@ -41,14 +41,20 @@ class Painter:
     configuration: dict[str, Any]
 
     def paint(
-        self, read: Pair, labels: NDArray[np.uint8], *, name: str, where: str
+        self,
+        read: Pair,
+        labels: NDArray[np.uint8],
+        *,
+        name: str,
+        where: str,
+        weeks: float | None = None,
     ) -> NDArray[np.int16]:
         """The image, 0…4095, of ``labels`` (I, J, K) in the space and order of ``read``.
 
-        All grades of the volume ``name`` get the same latents. Raises UserError where the labels do
-        not fit the model's cube.
+        All grades of the volume ``name`` get the same latents, or the same noise and the same age
+        in ``weeks``. Raises UserError where the labels do not fit the model's cube.
         """
-        from fetalsynth.synthesis.volumes import synthesise
+        from fetalsynth.synthesis.one_volume import synthesise
 
         made = synthesise(
             self.model,
@@ -58,11 +64,15 @@ class Painter:
             name=name,
             mask_background=True,
             where=where,
+            weeks=weeks,
         )
         return made[self.rule]
 
-    def sidecar(self) -> dict[str, Any]:
-        """What the sidecars of all its images have in common."""
+    def sidecar(self, *, weeks: float | None = None) -> dict[str, Any]:
+        """What the sidecars of all its images have in common, and of a volume of ``weeks``."""
+        from fetalsynth.synthesis.sampled import own_sampling
+
+        how = own_sampling(self.model)
         digests = {Path(item.path): item.digest for item in self.models}
         return {
             "Seed": self.seed,
@@ -77,6 +87,7 @@ class Painter:
             },
             "Grid": {"Size": self.model.grid.size, "SpacingMm": self.model.grid.spacing_mm},
             "Image": "synthetic, from the edited labels",
+            **({} if how is None else {"Sampling": how.describe(), "WeeksTold": weeks}),
         }
 
 

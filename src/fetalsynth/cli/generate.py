@@ -13,6 +13,7 @@ from fetalsynth.errors import UserError
 
 if TYPE_CHECKING:
     from fetalsynth.generators.flow.sampling import Sampling
+    from fetalsynth.generators.settings import FlowSettings, Settings
     from fetalsynth.synthesis.asked_heads import AskedHeads
     from fetalsynth.synthesis.images import LoadedModel
 
@@ -43,10 +44,13 @@ class Generate:
     sampler: Literal["euler", "multistep", "heun"] | None = None
     """How those steps are taken: multistep and heun are more exact, heun at twice the cost."""
     guidance: float | None = None
-    """How far flow models follow the head: 1 as learned, more exaggerates."""
+    """How far flow models follow the head, or the labels: 1 as learned, more exaggerates."""
     fusion: tuple[str, ...] = ("mean",)
     """How three planes become one volume: mean, median, average-2, outliers:M, through-plane,
     in-plane; or sagittal, coronal, axial alone."""
+    fuse_at: Literal["step", "end"] | None = None
+    """When flow models fuse the planes: at every step, so that they agree on one volume (their
+    default), or once at the end, as networks that paint in one pass do."""
     keep_planes: bool = False
     """Write what each plane's network made too; the same as naming the planes in --fusion."""
     mask_background: bool = True
@@ -132,8 +136,21 @@ def _check(wanted: Generate) -> None:
             raise UserError(f"{model}: makes images from nothing but --n; leave --labels out")
     if wanted.labels is not None and wanted.n is not None:
         raise UserError("--n: one volume is made for each label map; leave it out")
+    if wanted.labels is not None and wanted.heads is not None:
+        raise UserError("--heads: are for images, --labels for volumes; give one of the two")
     if wanted.labels is None:
         _check_images(wanted)
+
+
+_FOR_VOLUMES = (
+    "fusion",
+    "fuse_at",
+    "keep_planes",
+    "mask_background",
+    "split",
+    "labels_table",
+    "precision",
+)
 
 
 def _check_images(wanted: Generate) -> None:
@@ -144,7 +161,7 @@ def _check_images(wanted: Generate) -> None:
     if wanted.n is not None and wanted.n < 1:
         raise UserError(f"--n {wanted.n}: ask for at least one image")
     plain = Generate(model=wanted.model, out=wanted.out)
-    for name in ("fusion", "keep_planes", "mask_background", "split", "labels_table", "precision"):
+    for name in _FOR_VOLUMES:
         if getattr(wanted, name) != getattr(plain, name):
             option = name.replace("_", "-")
             raise UserError(f"--{option}: is for volumes from label maps (--labels); leave it out")
@@ -204,27 +221,43 @@ def asked_heads(folder: Path | None, *, model: LoadedModel, count: int | None) -
 
 
 def sampling_of(model: LoadedModel, wanted: Generate) -> Sampling | None:
-    """How a flow model is sampled; None for other models.
+    """How a model of images is sampled, as :func:`asked_sampling`."""
+    return asked_sampling(wanted, settings=model.settings, folder=model.folder)
 
-    Raises UserError for options that the model has no use for, and for impossible numbers.
+
+def asked_sampling(wanted: Generate, *, settings: Settings | None, folder: Path) -> Sampling | None:
+    """How a flow model is sampled; None for other models, of whatever ``settings``.
+
+    Raises UserError for options that the model in ``folder`` has no use for, and for impossible
+    numbers.
     """
     from fetalsynth.generators.flow.sampling import Sampling
     from fetalsynth.generators.settings import FlowSettings
 
-    settings = model.settings
     given = [n for n in ("steps", "sampler", "guidance") if getattr(wanted, n) is not None]
     if not isinstance(settings, FlowSettings):
         if given:
-            raise UserError(
-                f"--{given[0]}: is for flow models, {model.folder} is none; leave it out"
-            )
+            raise UserError(f"--{given[0]}: is for flow models, {folder} is none; leave it out")
         return None
     if wanted.steps is not None and wanted.steps < 1:
         raise UserError(f"--steps {wanted.steps}: must be 1 or more")
-    if wanted.guidance is not None and (settings.condition == "none" or wanted.heads is None):
-        raise UserError("--guidance: follows a head; give --heads, or leave it out")
+    if wanted.guidance is not None:
+        _check_guidance(wanted, settings=settings, folder=folder)
     return Sampling(
         sampler=wanted.sampler or settings.sampler,
         steps=wanted.steps or settings.steps,
         guidance=settings.guidance if wanted.guidance is None else wanted.guidance,
     )
+
+
+def _check_guidance(wanted: Generate, *, settings: FlowSettings, folder: Path) -> None:
+    shown = wanted.heads is not None or wanted.labels is not None
+    if settings.condition == "none" or not shown:
+        raise UserError("--guidance: follows a head; give --heads, or leave it out")
+    if not 0 <= (wanted.guidance or 0) < float("inf"):
+        raise UserError(f"--guidance {wanted.guidance}: must be a number from 0 on")
+    if settings.condition_dropout == 0 and wanted.guidance != 1:
+        raise UserError(
+            f"--guidance {wanted.guidance:g}: {folder} never learned to do without its condition "
+            "(generator.condition_dropout is 0); leave it out"
+        )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fetalsynth.cli.generate import Generate
     from fetalsynth.synthesis.fusion import Rule
     from fetalsynth.synthesis.label_volumes import LabelSet
+    from fetalsynth.synthesis.sampled import Sampled
     from fetalsynth.synthesis.volume_model import VolumeModel
 
 
@@ -47,9 +48,29 @@ def generate_volumes(wanted: Generate, *, labels: Path) -> int:
         device=device,
         dtype=getattr(torch, wanted.precision),
     )
+    sampled = _sampled(wanted, model)
     set_threads()
-    manifests = {rule: _draft(wanted, rule, model, models=models, labels=found) for rule in rules}
-    return _make(wanted, model, found, models=models, outs=outs, manifests=manifests)
+    manifests = {
+        rule: _draft(wanted, rule, model, sampled=sampled, models=models, labels=found)
+        for rule in rules
+    }
+    return _make(
+        wanted, model, found, sampled=sampled, models=models, outs=outs, manifests=manifests
+    )
+
+
+def _sampled(wanted: Generate, model: VolumeModel) -> Sampled | None:
+    """How a flow model is sampled; None for others. Raises UserError for options without a use."""
+    from fetalsynth.cli.generate import asked_sampling
+    from fetalsynth.synthesis.sampled import Sampled, flow_settings
+
+    folder = wanted.model[0]
+    sampling = asked_sampling(wanted, settings=flow_settings(model), folder=folder)
+    if sampling is None:
+        if wanted.fuse_at is not None:
+            raise UserError(f"--fuse-at: is for flow models, {folder} is none; leave it out")
+        return None
+    return Sampled(sampling=sampling, at_every_step=wanted.fuse_at != "end")
 
 
 def _rules(wanted: Generate) -> tuple[Rule, ...]:
@@ -77,6 +98,7 @@ def _draft(
     rule: Rule,
     model: VolumeModel,
     *,
+    sampled: Sampled | None,
     models: tuple[Input, ...],
     labels: LabelSet,
 ) -> Manifest:
@@ -98,6 +120,7 @@ def _draft(
             "split": wanted.split,
             "labels_table": None if table is None else sorted(table.table.items()),
             "precision": wanted.precision,
+            **({} if sampled is None else {"sampling": sampled.describe()}),
         },
         seed=wanted.seed,
         inputs=(*(item for item in models if Path(item.path) in used), labels.source),
@@ -110,6 +133,7 @@ def _make(
     model: VolumeModel,
     labels: LabelSet,
     *,
+    sampled: Sampled | None,
     models: tuple[Input, ...],
     outs: Mapping[Rule, Path],
     manifests: Mapping[Rule, Manifest],
@@ -131,7 +155,9 @@ def _make(
             facts = write_volumes(
                 model,
                 labels,
-                wanted=Wanted(seed=wanted.seed, mask_background=wanted.mask_background),
+                wanted=Wanted(
+                    seed=wanted.seed, mask_background=wanted.mask_background, sampled=sampled
+                ),
                 folders=folders,
                 models=models,
             )

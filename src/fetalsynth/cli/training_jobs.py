@@ -16,7 +16,7 @@ from fetalsynth.artifacts.digest import digest_file
 from fetalsynth.artifacts.files import write_text
 from fetalsynth.artifacts.manifest import Input
 from fetalsynth.errors import UserError, explaining
-from fetalsynth.generators.settings import SPADESettings
+from fetalsynth.generators.settings import FlowSettings, SPADESettings
 from fetalsynth.training.data import (
     ResidentImages,
     check_batch,
@@ -97,6 +97,7 @@ def _slices_job(recipe: SliceRecipe, *, wanted: Train, device: torch.device) -> 
                 empty_share=recipe.empty_slices,
                 seed=wanted.seed,
                 device=device,
+                context=_context(recipe),
             )
             check_batch(count=slices.count, recipe=recipe, processes=team.size, least=1)
             told = f"training {name} on {slices.count} slices of {len(volumes.images)} volumes"
@@ -121,6 +122,11 @@ def _slices_job(recipe: SliceRecipe, *, wanted: Train, device: torch.device) -> 
         return _together(facts, volumes=len(volumes.images), subjects=_subjects(volumes.records))
 
     return Job(inputs=(volumes.source, *inputs), run=run)
+
+
+def _context(recipe: SliceRecipe) -> int:
+    settings = recipe.generator
+    return settings.context if isinstance(settings, FlowSettings) else 0
 
 
 def _perceptual(

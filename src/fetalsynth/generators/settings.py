@@ -155,7 +155,11 @@ class FlowSettings(BaseModel):
         description="Tell the network how an image was augmented, so that it does not make such.",
     )
     condition_dropout: float = Field(
-        0.1, ge=0, lt=1, description="Share of images trained on without their condition."
+        0.1,
+        ge=0,
+        le=0.5,
+        description="Share of images trained on without their condition; of as many more the age "
+        "alone is held back, so that it may be unknown.",
     )
     patch: int = Field(2, ge=1, le=16, description="Side of the squares of pixels that become one.")
     widths: tuple[int, ...] = Field(

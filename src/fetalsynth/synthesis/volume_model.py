@@ -17,7 +17,7 @@ from fetalsynth.artifacts.manifest import FILENAME, Manifest, read_manifest
 from fetalsynth.datasets.volumes.grid import Grid
 from fetalsynth.errors import UserError
 from fetalsynth.generators.families import Family
-from fetalsynth.generators.settings import SPADESettings
+from fetalsynth.generators.settings import FlowSettings, SPADESettings
 from fetalsynth.generators.spade.fast import FastGenerator
 from fetalsynth.generators.spade.generator import SPADEGenerator
 from fetalsynth.randomness import torch_rng
@@ -33,13 +33,14 @@ SliceImages = Callable[[Tensor, Tensor, Tensor], Tensor]
 class PlaneNetwork:
     """The network of one plane and where it came from.
 
-    ``images`` makes (N, 1, S, S) in [−1, 1] of labels (N, S, S), planes (N,) and latents (N, n).
-    ``knows_empty`` tells whether it was trained on slices without any label. Elsewhere its answer
-    to one means nothing, and black is taken.
+    ``images`` makes (N, 1, S, S) in [−1, 1] of labels (N, S, S), planes (N,) and latents (N, n);
+    None where whole cubes are sampled (:mod:`fetalsynth.synthesis.sampled`). ``knows_empty`` tells
+    whether it was trained on slices without any label. Elsewhere its answer to one means nothing,
+    and black is taken.
     """
 
     family: Family
-    images: SliceImages
+    images: SliceImages | None
     knows_empty: bool
     folder: Path
     epoch: int
@@ -48,12 +49,16 @@ class PlaneNetwork:
 
 @dataclass(frozen=True, kw_only=True)
 class VolumeModel:
-    """Networks for some planes, all on one grid and with one number of labels."""
+    """Networks for some planes, all of one family, on one grid and with one number of labels.
+
+    ``dtype`` is that of the computation.
+    """
 
     networks: dict[Plane, PlaneNetwork]
     grid: Grid
     label_count: int
     device: torch.device
+    dtype: torch.dtype = torch.float32
 
     def latents(self, *, plane: Plane, seed: int, name: str) -> Tensor:
         """The random numbers (1, latents) of the volume ``name``; none without an encoder.
@@ -71,6 +76,7 @@ class VolumeModel:
         Slices without labels are black where the network was not trained on any.
         """
         network = self.networks[plane]
+        assert network.images is not None
         stack = to_slices(labels, plane=plane)
         wanted = np.ones(len(stack), bool) if network.knows_empty else stack.any(axis=(1, 2))
         chosen = torch.from_numpy(np.ascontiguousarray(stack[wanted])).to(self.device)
@@ -96,17 +102,17 @@ def load_volume_model(
     ``epoch`` None takes the last snapshot; ``weights`` None the moving average where there is one.
     ``dtype`` is that of the computation; bfloat16 is less exact.
 
-    Raises UserError where a plane is missing or in two models, where grids or labels differ, and
-    for everything that is wrong with a model or its weights.
+    Raises UserError where a plane is missing or in two models, where families, grids or labels
+    differ, and for everything that is wrong with a model or its weights.
     """
     device = device or torch.device("cpu")
     networks: dict[Plane, PlaneNetwork] = {}
     loaded: dict[Path, PlaneNetwork] = {}
-    kinds: dict[Path, tuple[Grid, int]] = {}
+    kinds: dict[Path, _Kind] = {}
     for folder in folders:
         manifest = read_manifest(folder, kind="model")
         settings, recipe = _settings(manifest, folder=folder)
-        kinds[folder] = Grid(size=settings.size, spacing_mm=recipe["spacing_mm"]), settings.labels
+        kinds[folder] = _kind(settings, spacing_mm=recipe["spacing_mm"])
         here: list[Plane] = [p for p in PLANES if p in recipe["planes"] and p in planes]
         for plane in here:
             if plane in networks:
@@ -121,7 +127,9 @@ def load_volume_model(
                 )
                 loaded[part] = PlaneNetwork(
                     family=trained.family,
-                    images=_fast(trained.family, dtype=dtype),
+                    images=None
+                    if isinstance(settings, FlowSettings)
+                    else _fast(trained.family, dtype=dtype),
                     knows_empty=recipe["empty_slices"] > 0,
                     folder=folder,
                     epoch=trained.epoch,
@@ -129,8 +137,10 @@ def load_volume_model(
                 )
             networks[plane] = loaded[part]
     _check(networks, kinds, planes=planes, folders=folders)
-    grid, label_count = kinds[folders[0]]
-    return VolumeModel(networks=networks, grid=grid, label_count=label_count, device=device)
+    kind = kinds[folders[0]]
+    return VolumeModel(
+        networks=networks, grid=kind.grid, label_count=kind.labels, device=device, dtype=dtype
+    )
 
 
 def _fast(family: Family, *, dtype: torch.dtype) -> SliceImages:
@@ -138,14 +148,44 @@ def _fast(family: Family, *, dtype: torch.dtype) -> SliceImages:
     return FastGenerator(family.generator, dtype=dtype)
 
 
-def _settings(manifest: Manifest, *, folder: Path) -> tuple[SPADESettings, dict[str, Any]]:
+@dataclass(frozen=True, kw_only=True)
+class _Kind:
+    """What models must have in common to make one volume; ``path`` is the scale of a flow model."""
+
+    family: str
+    grid: Grid
+    labels: int
+    path: tuple[float, ...]
+
+    def __str__(self) -> str:
+        spacing = self.grid.spacing_mm
+        size = "each volume's spacing" if spacing is None else f"{spacing:g} mm"
+        path = f", scaled by {' '.join(f'{x:g}' for x in self.path)}" if self.path else ""
+        return (
+            f"is a {self.family} model that sees cubes of {self.grid.size} at {size} with "
+            f"{self.labels} labels{path}"
+        )
+
+
+def _kind(settings: SPADESettings | FlowSettings, *, spacing_mm: float | None) -> _Kind:
+    path: tuple[float, ...] = ()
+    if isinstance(settings, FlowSettings):
+        s = settings
+        path = (s.image_mean, s.image_sd, s.time_mean, s.time_sd)
+    grid = Grid(size=settings.size, spacing_mm=spacing_mm)
+    return _Kind(family=settings.family, grid=grid, labels=settings.labels, path=path)
+
+
+def _settings(
+    manifest: Manifest, *, folder: Path
+) -> tuple[SPADESettings | FlowSettings, dict[str, Any]]:
     settings = settings_of(manifest, folder=folder)
     recipe = manifest.configuration["recipe"]
     missing = {"planes", "one_network", "spacing_mm", "empty_slices"} - set(recipe)
-    if not isinstance(settings, SPADESettings) or missing:
+    if not isinstance(settings, SPADESettings | FlowSettings) or missing:
         raise UserError(
             f"{folder}: holds a {settings.family} model, which makes no volumes from labels; train "
-            "one with: fetalsynth train spade256 --data VOLUMES --out MODEL"
+            "one with: fetalsynth train flow-mri128 --data VOLUMES --out MODEL"
         )
     if settings.channels != 1:
         raise UserError(
@@ -156,7 +196,7 @@ def _settings(manifest: Manifest, *, folder: Path) -> tuple[SPADESettings, dict[
 
 def _check(
     networks: dict[Plane, PlaneNetwork],
-    kinds: dict[Path, tuple[Grid, int]],
+    kinds: dict[Path, _Kind],
     *,
     planes: Sequence[Plane],
     folders: Sequence[Path],
@@ -164,7 +204,7 @@ def _check(
     first, *others = kinds.items()
     for folder, kind in others:
         if kind != first[1]:
-            raise UserError(f"{folder}: {_text(*kind)}, {first[0]} {_text(*first[1])}")
+            raise UserError(f"{folder}: {kind}, {first[0]} {first[1]}")
     missing = [plane for plane in planes if plane not in networks]
     if missing:
         have = ", ".join(networks) or "none of them"
@@ -173,8 +213,3 @@ def _check(
             f"which the fusion needs (there is {have}); add the folder of a model that has it, or "
             "give --fusion of one plane"
         )
-
-
-def _text(grid: Grid, labels: int) -> str:
-    spacing = "each volume's spacing" if grid.spacing_mm is None else f"{grid.spacing_mm:g} mm"
-    return f"sees cubes of {grid.size} at {spacing} with {labels} labels"

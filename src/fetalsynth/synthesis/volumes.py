@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fetalsynth.anatomy.planes import PLANES
 from fetalsynth.artifacts.digest import digest_file
 from fetalsynth.artifacts.manifest import Input
 from fetalsynth.artifacts.volumes import WHITE, VolumesWriter
-from fetalsynth.datasets.volumes.grid import conform_labels, place, restore_image
-from fetalsynth.datasets.volumes.nifti import spacing_of
 from fetalsynth.datasets.volumes.pair import Pair
 from fetalsynth.errors import UserError
 from fetalsynth.progress import Progress
-from fetalsynth.synthesis.background import REACH_MM, near_tissue
+from fetalsynth.synthesis.background import REACH_MM
 from fetalsynth.synthesis.fusion import Rule
 from fetalsynth.synthesis.label_volumes import LabelItem, LabelSet, read_labels, refuse_equal_names
+from fetalsynth.synthesis.one_volume import synthesise
+from fetalsynth.synthesis.sampled import Sampled, own_sampling
 from fetalsynth.synthesis.volume_model import VolumeModel
 from fetalsynth.synthesis.volume_preview import write_preview
 
@@ -34,10 +33,12 @@ class Wanted:
     """What decides the voxels, beside the model and the labels.
 
     ``mask_background`` sets voxels to black that are further than ``REACH_MM`` from any tissue.
+    ``sampled`` is for flow models; None leaves it to their own settings.
     """
 
     seed: int = 0
     mask_background: bool = True
+    sampled: Sampled | None = None
 
 
 def write_volumes(
@@ -50,13 +51,15 @@ def write_volumes(
 ) -> dict[str, Any]:
     """Write the synthetic volumes of every label map, for each rule into its folder.
 
-    A label map that is broken is reported and left out. Volumes that an interrupted call left in
-    the folders are kept. ``models`` are the model folders, for sidecars and licences. Returns facts
-    for the manifests: how many volumes, and which were left out and why.
+    Nothing about a volume depends on which others are made, or by which rules. A label map that is
+    broken is reported and left out. Volumes that an interrupted call left in the folders are kept.
+    ``models`` are the model folders, for sidecars and licences. Returns facts for the manifests:
+    how many volumes, and which were left out and why.
 
     Raises UserError where two volumes would have one name or no label map at all is usable.
     """
     refuse_equal_names(labels.items)
+    wanted = replace(wanted, sampled=wanted.sampled or own_sampling(model))
     sources = [item.manifest for item in (*models, labels.source) if item.manifest]
     licences = tuple(dict.fromkeys(licence for m in sources for licence in m.licences))
     writers = {
@@ -67,18 +70,26 @@ def write_volumes(
     }
     said = {rule: _said(model, wanted, models, rule=rule) for rule in folders}
     left_out: list[dict[str, str]] = []
-    with Progress(label="synthesising", total=len(labels.items), unit="volumes") as progress:
-        for item in labels.items:
+    work = 1 if wanted.sampled is None else wanted.sampled.work(list(folders))
+    with Progress(
+        label="synthesising",
+        total=work * len(labels.items),
+        unit="volumes" if wanted.sampled is None else "passes",
+    ) as progress:
+        for number, item in enumerate(labels.items, start=1):
+            progress.advance(0, note=item.record.name)
             lacking = {r: writer for r, writer in writers.items() if not _adopt(writer, item)}
             try:
-                made = _make(model, labels, item, wanted=wanted, rules=list(lacking))
+                made = _make(
+                    model, labels, item, wanted=wanted, rules=list(lacking), tick=progress.advance
+                )
             except UserError as error:
                 left_out.append({"volume": item.file, "reason": str(error)})
                 print(f"left out: {error}", file=sys.stderr)
             else:
                 for rule, writer in lacking.items():
                     _add(writer, item, made, rule=rule, said=said[rule], synthetic=labels.synthetic)
-            progress.advance(note=item.record.name)
+            progress.advance(work * number - progress.done)
     if len(left_out) == len(labels.items):
         raise UserError(f"{labels.source.path}: none of its label maps is usable; see above")
     for writer in writers.values():
@@ -114,6 +125,7 @@ def _make(
     *,
     wanted: Wanted,
     rules: Sequence[Rule],
+    tick: Callable[[], None],
 ) -> _Made:
     """What ``rules`` still lack of one volume; raises UserError for a broken one."""
     if not rules:
@@ -127,6 +139,9 @@ def _make(
         name=item.record.name,
         mask_background=wanted.mask_background,
         where=str(item.path),
+        weeks=item.record.gestational_age_weeks,
+        sampled=wanted.sampled,
+        tick=tick,
     )
     return _Made(read=read, images=images)
 
@@ -143,13 +158,14 @@ def _add(
     row, read = item.record, made.read
     assert read is not None
     origin = {"Labels": {"File": item.file, "SHA256": digest_file(item.path)}}
+    told = {"WeeksTold": row.gestational_age_weeks} if "Sampling" in said else {}
     writer.add(
         subject=row.subject,
         image=made.images[rule],
         labels=read.labels,
         affine=read.affine,
         header=read.header,
-        sidecar={**said, **origin},
+        sidecar={**said, **told, **origin},
         labels_sidecar={"Synthetic": synthetic, **origin},
         session=row.session,
         reconstruction=row.reconstruction,
@@ -159,45 +175,6 @@ def _add(
         pathology=row.pathology,
         extra=row.extra,
     )
-
-
-def synthesise(
-    model: VolumeModel,
-    read: Pair,
-    *,
-    rules: Sequence[Rule],
-    seed: int,
-    name: str,
-    mask_background: bool,
-    where: str,
-) -> dict[Rule, NDArray[np.int16]]:
-    """One image per rule in the labels' own space, from 0 (black) to ``WHITE``.
-
-    ``name`` and ``seed`` decide the latents of a network that has some. Voxels outside the model's
-    cube are black. Raises UserError, naming ``where``, for labels that do not fit the cube.
-    """
-    labels = read.labels
-    assert labels is not None
-    size = model.grid.size
-    placement = place(
-        shape=labels.shape, affine=read.affine, labels=labels, grid=model.grid, where=where
-    )
-    cube = conform_labels(labels, placement, size=size)
-    planes = [p for p in PLANES if any(p in rule.planes for rule in rules)]
-    made = {
-        p: model.synthesise(cube, plane=p, latents=model.latents(plane=p, seed=seed, name=name))
-        for p in planes
-    }
-    far = ~near_tissue(labels, spacing_mm=spacing_of(read.affine)) if mask_background else None
-    sagittal, coronal, axial = (float(step) for step in spacing_of(placement.affine))
-    found = {}
-    for rule in rules:
-        fused = rule.fuse(made, spacing_mm=(sagittal, coronal, axial))
-        own = restore_image(((fused + 1) * (WHITE / 2)).clip(0, WHITE), placement)
-        if far is not None:
-            own[far] = 0
-        found[rule] = np.rint(own).astype(np.int16)
-    return found
 
 
 def _said(
@@ -221,4 +198,5 @@ def _said(
         "Grid": {"Size": model.grid.size, "SpacingMm": model.grid.spacing_mm},
         "BlackBeyondMm": REACH_MM if wanted.mask_background else None,
         "GreyLevels": f"0 black, {WHITE} white",
+        **({} if wanted.sampled is None else {"Sampling": wanted.sampled.describe()}),
     }

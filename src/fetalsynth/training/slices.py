@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fetalsynth.anatomy.planes import PLANES, Plane
-from fetalsynth.artifacts.volumes import WHITE
+from fetalsynth.artifacts.volumes import WHITE, VolumeRecord
 from fetalsynth.datasets.volumes.grid import Grid
 from fetalsynth.datasets.volumes.loading import VolumeSet, load_volumes
 from fetalsynth.errors import UserError
 from fetalsynth.generators.batch import Batch
 from fetalsynth.generators.levels import from_levels
+from fetalsynth.generators.neighbours import hung, neighbours_of
 from fetalsynth.randomness import numpy_rng
 from fetalsynth.training.recipe import SliceRecipe
 
@@ -28,8 +30,9 @@ PREVIEW_SLICES = 12
 class ResidentSlices:
     """The slices of ``planes`` through every volume: cubes of one size, image and labels.
 
-    ``empty_share`` of the slices without any label are kept, chosen by ``seed``. Rows of
-    ``items`` are (volume, plane, number of the slice as in ``to_slices``).
+    ``empty_share`` of the slices without any label are kept, chosen by ``seed``. ``context``
+    neighbours on either side lend their labels to a slice. Rows of ``items`` are (volume, plane,
+    number of the slice as in ``to_slices``).
     """
 
     def __init__(
@@ -40,20 +43,34 @@ class ResidentSlices:
         empty_share: float,
         seed: int,
         device: torch.device,
+        context: int = 0,
     ) -> None:
+        self._context = context
+        self._ages = torch.tensor([_age(record) for record in volumes.records], device=device)
         self._images = [torch.from_numpy(image).to(device) for image in volumes.images]
         self._labels = [torch.from_numpy(labels).to(device) for labels in volumes.labels]
         self.items = _items(volumes.labels, planes=planes, empty_share=empty_share, seed=seed)
         self.count = len(self.items)
 
     def batch(self, indices: Tensor) -> Batch:
-        """Slices of these numbers: images (N, 1, S, S), labels (N, S, S), planes (N,)."""
+        """Slices of these numbers: images (N, 1, S, S), planes (N,), ages (N,) in weeks.
+
+        Labels are (N, S, S), with neighbours (N, 2 · context + 1, S, S).
+        """
         rows = self.items[indices.numpy()].tolist()
         levels = torch.stack([_slice(self._images[v], axis, n) for v, axis, n in rows])
-        labels = torch.stack([_slice(self._labels[v], axis, n) for v, axis, n in rows])
+        labels = torch.stack([self._labels_of(v, axis, n) for v, axis, n in rows])
         planes = torch.tensor([axis for _, axis, _ in rows], device=levels.device)
         images = from_levels(levels[:, None], full_scale=WHITE)
-        return Batch(images=images, labels=labels, planes=planes)
+        ages = self._ages[[v for v, _, _ in rows]]
+        return Batch(images=images, labels=labels, planes=planes, ages=ages)
+
+    def _labels_of(self, volume: int, axis: int, number: int) -> Tensor:
+        cube = self._labels[volume]
+        if not self._context:
+            return _slice(cube, axis, number)
+        stack = neighbours_of(cube, axis=axis, number=number, context=self._context)
+        return hung(stack)
 
     def calibration(self) -> list[Batch]:
         """Slices spread evenly over all, in batches."""
@@ -131,7 +148,11 @@ def _items(
 
 def _slice(cube: Tensor, axis: int, number: int) -> Tensor:
     """(S, S), hung as :func:`fetalsynth.anatomy.planes.to_slices` does."""
-    return cube.select(axis, number).t().flip(0)
+    return hung(cube.select(axis, number))
+
+
+def _age(record: VolumeRecord) -> float:
+    return math.nan if record.gestational_age_weeks is None else record.gestational_age_weeks
 
 
 def _held(labels: Tensor, axis: int, number: int) -> int:

@@ -28,10 +28,15 @@ class Condition:
         if self.maps is None:
             return self
         kept = (~dropped).to(self.maps.dtype)
-        told = self.told
-        if told is not None:
-            told = torch.cat([told[:, :-2], told[:, -2:] * kept[:, None]], 1)
-        return replace(self, maps=self.maps * kept[:, None, None, None], told=told)
+        return replace(self.without_age(dropped), maps=self.maps * kept[:, None, None, None])
+
+    def without_age(self, dropped: Tensor) -> Condition:
+        """The same with the age unknown where ``dropped`` (N,) is true."""
+        if self.maps is None or self.told is None:
+            return self
+        kept = (~dropped).to(self.told.dtype)
+        told = torch.cat([self.told[:, :-2], self.told[:, -2:] * kept[:, None]], 1)
+        return replace(self, told=told)
 
 
 def told_size(settings: FlowSettings) -> int:
@@ -95,5 +100,5 @@ def _maps(batch: Batch, settings: FlowSettings) -> Tensor | None:
             f"label {int(labels.max())} is not one of the {settings.labels} that the generator "
             "was trained with"
         )
-    shares = F.one_hot(labels.long(), settings.labels).movedim(-1, 2).flatten(1, 2)
-    return shares.float()
+    each = torch.arange(settings.labels, device=labels.device, dtype=labels.dtype)
+    return (labels[:, :, None] == each[:, None, None]).flatten(1, 2).float()

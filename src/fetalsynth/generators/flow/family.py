@@ -88,13 +88,12 @@ class Flow:
         average_gradients: Callable[[Iterable[nn.Parameter]], None],
     ) -> dict[str, Tensor]:
         """One update by the squared error of the velocity; gradients are cut at norm 1."""
+        chance, rate = torch.special.ndtr(latents[:, -1]), self.settings.condition_dropout
         condition = condition_of(batch, self.settings)
-        dropped = torch.special.ndtr(latents[:, -1]) < self.settings.condition_dropout
+        condition = condition.without_age(chance < 2 * rate).without_maps(chance < rate)
         self.generator.train()
         with self._dropout_of(latents), precision():
-            errors = self._errors(
-                self.generator, batch.images, latents, condition.without_maps(dropped)
-            )
+            errors = self._errors(self.generator, batch.images, latents, condition)
         loss = errors.mean()
         optimizer = optimizers["generator"]
         optimizer.zero_grad(set_to_none=True)
