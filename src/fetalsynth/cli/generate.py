@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from fetalsynth.errors import UserError
+
+if TYPE_CHECKING:
+    from fetalsynth.synthesis.images import LoadedModel
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class Generate:
     seed: int = 0
     """Names an endless row of images; the first ones are the same for every n."""
     epoch: int | None = None
-    """Snapshot to use; the last one if not given."""
+    """Snapshot to use; if not given the one that the training chose, or else the last."""
     weights: Literal["averaged", "raw"] | None = None
     """Averaged weights are smoother; raw ones are what the papers used."""
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -128,7 +132,26 @@ def generate(wanted: Generate) -> None:
     if is_done(wanted.out, manifest):
         print(f"already done: {wanted.out}")
         return
+    for line in _told(model, asked=wanted.epoch):
+        print(line, file=sys.stderr)
     set_threads()
     with building(wanted.out, manifest, resumable=True) as folder:
         write_images(model, count=count, seed=wanted.seed, folder=folder)
     print(f"{count} images in {wanted.out} (look at {wanted.out / 'preview.png'})")
+
+
+def _told(model: LoadedModel, *, asked: int | None) -> list[str]:
+    """Which snapshot is taken and why, where the training chose one or could not."""
+    from fetalsynth.artifacts.model import snapshot_epochs
+
+    chosen = model.manifest.facts.get("chosen")
+    if asked is not None or not isinstance(chosen, dict):
+        return []
+    last = snapshot_epochs(model.folder)[-1]
+    if chosen.get("epoch") is None:
+        return [
+            f"warning: the training chose no snapshot, because {chosen.get('reason')}; this is "
+            f"the last, of epoch {last}: read the copying screen of an assessment"
+        ]
+    other = f" (--epoch {last} is the last)" if last != model.epoch else ""
+    return [f"snapshot of epoch {model.epoch}, because {chosen.get('reason')}{other}"]

@@ -14,7 +14,7 @@ from fetalsynth.artifacts.contact_sheet import contact_sheet, drop_grey_axis
 from fetalsynth.artifacts.files import write_bytes
 from fetalsynth.artifacts.images import ImagesWriter, encode_png
 from fetalsynth.artifacts.manifest import Manifest, read_manifest
-from fetalsynth.artifacts.model import STATISTICS
+from fetalsynth.artifacts.model import STATISTICS, WATCH, chosen_epoch
 from fetalsynth.errors import UserError
 from fetalsynth.generators.families import Family
 from fetalsynth.generators.levels import to_levels
@@ -28,6 +28,7 @@ from fetalsynth.synthesis.weights import Weights, load_trained, settings_of
 CHUNK = 16
 PREVIEW = 36
 TRAINING_STATISTICS = "training-stats.jsonl"
+TRAINING_WATCH = "training-watch.jsonl"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +52,8 @@ def load_model(
 ) -> LoadedModel:
     """Load the generator of a ``model`` artifact.
 
-    ``epoch`` None takes the last snapshot; ``weights`` None the moving average where there is one.
+    ``epoch`` None takes the snapshot that the training chose, or else the last; ``weights`` None
+    the moving average where there is one.
     Raises UserError where the artifact, the epoch or the weights are missing or do not fit.
     """
     manifest = read_manifest(folder, kind="model")
@@ -59,6 +61,7 @@ def load_model(
     if not isinstance(settings, DCGANSettings | FlowSettings):
         raise UserError(f"{folder}: holds a {settings.family} model, which needs --labels")
     device = device or torch.device("cpu")
+    epoch = chosen_epoch(manifest.facts) if epoch is None else epoch
     trained = load_trained(folder, settings=settings, epoch=epoch, weights=weights, device=device)
     return LoadedModel(
         family=trained.family,
@@ -116,5 +119,6 @@ def write_images(model: LoadedModel, *, count: int, seed: int, folder: Path) -> 
     writer.close()
     sheet = contact_sheet(np.stack(preview), columns=min(9, len(preview)))
     write_bytes(folder / "preview.png", encode_png(sheet))
-    if (model.folder / STATISTICS).is_file():
-        shutil.copyfile(model.folder / STATISTICS, folder / TRAINING_STATISTICS)
+    for ours, theirs in ((STATISTICS, TRAINING_STATISTICS), (WATCH, TRAINING_WATCH)):
+        if (model.folder / ours).is_file():
+            shutil.copyfile(model.folder / ours, folder / theirs)

@@ -23,12 +23,14 @@ def model_card(*, recipe: Run, facts: dict[str, Any], source: Input) -> str:
         "## Training",
         "",
         f"- {facts['images']} {kind} of {facts['subjects']} subjects, {recipe.generator.size} × "
-        f"{recipe.generator.size} pixels, {recipe.epochs} epochs, {facts['images_seen']:,} {kind} "
-        f"seen in {facts['seconds'] / 60:.1f} minutes on {facts['device']} ({facts['precision']})",
+        f"{recipe.generator.size} pixels, {_epochs(recipe, facts)}, {facts['images_seen']:,} "
+        f"{kind} seen in {facts['seconds'] / 60:.1f} minutes on {facts['device']} "
+        f"({facts['precision']})",
         f"- parameters: {counts}",
         *_of_slices(recipe),
         f"- data: {source.path} (SHA-256 {source.digest[:16]}…)",
         *_warnings(facts),
+        *_watched(facts),
         "",
         "## Sources and licences",
         "",
@@ -43,6 +45,38 @@ def model_card(*, recipe: Run, facts: dict[str, Any], source: Input) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _epochs(recipe: Run, facts: dict[str, Any]) -> str:
+    stopped = facts.get("stopped")
+    return f"{stopped['epoch']} of {recipe.epochs} epochs" if stopped else f"{recipe.epochs} epochs"
+
+
+def _watched(facts: dict[str, Any]) -> list[str]:
+    """How copying was watched, which snapshot to take, and why training stopped."""
+    watch, lines = facts.get("watch"), []
+    if watch is None:
+        return []
+    if "missing" in watch:
+        return [f"- nobody watched for copying: {watch['missing']}"]
+    lines.append(
+        f"- copying watched at {watch['looks']} looks, every {watch['every_epochs']} epochs: "
+        f"{watch['samples']} samples {watch['sampled']} and {watch['held_out_patients']} held-out "
+        f"patients, by their distance to the nearest training image (watch.jsonl; "
+        f"{watch['seconds'] / max(facts['seconds'], 0.1):.1%} of the time)"
+    )
+    if "stopped" in facts:
+        lines.append(
+            f"- stopped after epoch {facts['stopped']['epoch']}, because "
+            f"{facts['stopped']['reason']}"
+        )
+    chosen = facts["chosen"]
+    which = (
+        "no snapshot chosen, and the last is taken"
+        if chosen["epoch"] is None
+        else f"chosen snapshot: epoch {chosen['epoch']}"
+    )
+    return [*lines, f"- {which}, because {chosen['reason']}"]
 
 
 def _warnings(facts: dict[str, Any]) -> list[str]:
