@@ -33,7 +33,7 @@ def cost_of(family: Family, *, calibration: int) -> Cost:
     """Forward and back through a flow are three evaluations, a step of two rivals about ten."""
     if isinstance(family, Flow):
         how = _quick(family)
-        words = f"in {how.steps} of Euler's steps"
+        words = f"in {how.steps} Euler steps"
         return Cost(training=3.0, image=how.steps, fixed=0, losses=True, words=words)
     return Cost(training=10.0, image=1, fixed=calibration, losses=False, words="as generated")
 

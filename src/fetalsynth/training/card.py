@@ -60,7 +60,7 @@ def _watched(facts: dict[str, Any]) -> list[str]:
     if "missing" in watch:
         return [f"- nobody watched for copying: {watch['missing']}"]
     lines.append(
-        f"- copying watched at {watch['looks']} looks, every {watch['every_epochs']} epochs: "
+        f"- copying watched at {watch['looks']} looks, {watch['every_epochs']} epochs apart: "
         f"{watch['samples']} samples {watch['sampled']} and {watch['held_out_patients']} held-out "
         f"patients, by their distance to the nearest training image (watch.jsonl; "
         f"{watch['seconds'] / max(facts['seconds'], 0.1):.1%} of the time)"
