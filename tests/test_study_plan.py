@@ -249,6 +249,22 @@ def test_commands_say_the_very_recipe_that_the_plan_holds(few: DataFacts) -> Non
         assert recipe.model_dump(exclude=told) == resolved.model_dump(exclude=told)
 
 
+def test_trainings_of_a_study_are_not_watched_so_that_epochs_mean_what_they_meant(
+    few: DataFacts,
+) -> None:
+    def often(raw: dict[str, Any]) -> None:
+        raw["arms"][0]["settings"]["watch.every_epochs"] = 1
+
+    plan, watched = make_plan(small(), data=[few]), make_plan(small(often), data=[few])
+    assert [step.name for step in plan.steps] == [step.name for step in watched.steps]
+    for one in (plan, watched):
+        recipes = [r for r in one.trainings.values() if isinstance(r, Recipe)]
+        assert len(recipes) == 4
+        assert {recipe.watch.every_epochs for recipe in recipes} == {0}
+    commands = [step.command for step in plan.of_kind("train")]
+    assert all("--watch.every-epochs" in command for command in commands)
+
+
 def test_more_images_than_there_are_become_all_of_them_once(few: DataFacts) -> None:
     def too_many(raw: dict[str, Any]) -> None:
         raw["arms"][0]["grid"]["images"] = [8, 100, 999]
@@ -349,6 +365,7 @@ def test_a_plan_reads_back_as_it_was(few: DataFacts, tmp_path: Path) -> None:
         (("arms", 0, "grid", "epochs"), [0], "epochs"),
         (("arms", 0, "settings", "generator.colour"), 1, "no such setting"),
         (("arms", 0, "settings", "epochs"), 3, "stands in two"),
+        (("arms", 0, "settings", "watch.patience_looks"), 2, "no training may stop early"),
         (("arms", 0, "recipe"), "dcgan46", "did you mean dcgan64"),
         (("arms", 0, "seeds"), [], "seeds"),
         (("arms", 0, "seeds"), [1, 1], "twice"),

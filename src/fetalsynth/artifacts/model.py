@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 STATISTICS = "stats.jsonl"
+WATCH = "watch.jsonl"
 SNAPSHOTS = "snapshots"
 CARD = "model-card.md"
 
@@ -31,6 +33,16 @@ def snapshot_epochs(folder: Path) -> list[int]:
         for path in (folder / SNAPSHOTS).glob(f"epoch-*-{kind}.safetensors")
     ]
     return sorted({int(path.name.split("-")[1]) for path in found})
+
+
+def chosen_epoch(facts: Mapping[str, Any]) -> int | None:
+    """The epoch to take, out of a manifest's facts: the packed one, or that the training chose.
+
+    None where there is neither.
+    """
+    chosen = facts.get("packed") or facts.get("chosen")
+    epoch = chosen.get("epoch") if isinstance(chosen, Mapping) else None
+    return epoch if isinstance(epoch, int) else None
 
 
 def write_weights(path: Path, tensors: dict[str, Tensor], *, metadata: dict[str, str]) -> None:

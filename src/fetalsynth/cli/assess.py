@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fetalsynth.assessment.roles import Roles
     from fetalsynth.datasets.loading import ImageSet
 
-TRAINING_STATISTICS = "training-stats.jsonl"
+TRAINING_RECORDS = ("training-stats.jsonl", "training-watch.jsonl")
 
 
 @dataclass(frozen=True)
@@ -196,9 +196,9 @@ def _write(
         profile=wanted.profile,
     )
     scores = write_assessment(folder, scores=annotated(scores, roles), **sets)
-    statistics = wanted.synthetic[0] / TRAINING_STATISTICS
-    if statistics.is_file():
-        write_bytes(folder / TRAINING_STATISTICS, statistics.read_bytes())
+    for record in TRAINING_RECORDS:
+        if (wanted.synthetic[0] / record).is_file():
+            write_bytes(folder / record, (wanted.synthetic[0] / record).read_bytes())
     write_report(folder, manifest)
     return scores
 

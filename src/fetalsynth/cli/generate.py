@@ -12,9 +12,6 @@ import tyro
 from fetalsynth.errors import UserError
 
 if TYPE_CHECKING:
-    from fetalsynth.generators.flow.sampling import Sampling
-    from fetalsynth.generators.settings import FlowSettings, Settings
-    from fetalsynth.synthesis.asked_heads import AskedHeads
     from fetalsynth.synthesis.images import LoadedModel
 
 
@@ -63,7 +60,7 @@ class Generate:
     seed: int = 0
     """Names an endless row of images; the first ones are the same for every n."""
     epoch: int | None = None
-    """Snapshot to use; the last one if not given."""
+    """Snapshot to use; if not given the one that the training chose, or else the last."""
     weights: Literal["averaged", "raw"] | None = None
     """Averaged weights are smoother; raw ones are what the papers used."""
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -172,13 +169,14 @@ def generate(wanted: Generate) -> None:
     from fetalsynth.artifacts.building import building, is_done
     from fetalsynth.artifacts.manifest import draft, input_from
     from fetalsynth.cli.computing import choose_device, set_threads
+    from fetalsynth.cli.generate_flow import asked_heads, asked_sampling
     from fetalsynth.synthesis.images import Wanted, load_model, write_images
 
     (source,) = wanted.model
     device = choose_device(wanted.device)
     model = load_model(source, epoch=wanted.epoch, weights=wanted.weights, device=device)
     heads = asked_heads(wanted.heads, model=model, count=wanted.n)
-    sampling = sampling_of(model, wanted)
+    sampling = asked_sampling(wanted, settings=model.settings, folder=source)
     count = wanted.n or len(heads.records if heads else ())
     made = {"n": count, "epoch": model.epoch, "weights": model.weights}
     manifest = draft(
@@ -191,6 +189,8 @@ def generate(wanted: Generate) -> None:
     if is_done(wanted.out, manifest):
         print(f"already done: {wanted.out}")
         return
+    for line in _told(model, asked=wanted.epoch):
+        print(line, file=sys.stderr)
     set_threads()
     with building(wanted.out, manifest, resumable=True) as folder:
         what = Wanted(heads=heads, sampling=sampling)
@@ -198,66 +198,19 @@ def generate(wanted: Generate) -> None:
     print(f"{count} images in {wanted.out} (look at {wanted.out / 'preview.png'})")
 
 
-def asked_heads(folder: Path | None, *, model: LoadedModel, count: int | None) -> AskedHeads | None:
-    """The heads of ``folder`` on the model's grid, the first ``count``; None where none is given.
+def _told(model: LoadedModel, *, asked: int | None) -> list[str]:
+    """Which snapshot is taken and why, where the training chose one or could not."""
+    from fetalsynth.artifacts.model import snapshot_epochs
 
-    Raises UserError for models that know no heads and for fewer heads than ``count``.
-    """
-    from fetalsynth.generators.settings import FlowSettings
-    from fetalsynth.synthesis.asked_heads import read_asked_heads
-
-    if folder is None:
-        return None
-    settings = model.settings
-    if not isinstance(settings, FlowSettings) or settings.condition != "head":
-        raise UserError(f"--heads {folder}: {model.folder} was trained without heads; leave it out")
-    heads = read_asked_heads(folder, size=settings.size)
-    if count is not None and count > len(heads.records):
-        raise UserError(
-            f"--n {count}: {folder} has {len(heads.records)} heads, and an image is made for each; "
-            "make more with fetalsynth anatomy ellipses, or leave --n out"
-        )
-    return heads
-
-
-def sampling_of(model: LoadedModel, wanted: Generate) -> Sampling | None:
-    """How a model of images is sampled, as :func:`asked_sampling`."""
-    return asked_sampling(wanted, settings=model.settings, folder=model.folder)
-
-
-def asked_sampling(wanted: Generate, *, settings: Settings | None, folder: Path) -> Sampling | None:
-    """How a flow model is sampled; None for other models, of whatever ``settings``.
-
-    Raises UserError for options that the model in ``folder`` has no use for, and for impossible
-    numbers.
-    """
-    from fetalsynth.generators.flow.sampling import Sampling
-    from fetalsynth.generators.settings import FlowSettings
-
-    given = [n for n in ("steps", "sampler", "guidance") if getattr(wanted, n) is not None]
-    if not isinstance(settings, FlowSettings):
-        if given:
-            raise UserError(f"--{given[0]}: is for flow models, {folder} is none; leave it out")
-        return None
-    if wanted.steps is not None and wanted.steps < 1:
-        raise UserError(f"--steps {wanted.steps}: must be 1 or more")
-    if wanted.guidance is not None:
-        _check_guidance(wanted, settings=settings, folder=folder)
-    return Sampling(
-        sampler=wanted.sampler or settings.sampler,
-        steps=wanted.steps or settings.steps,
-        guidance=settings.guidance if wanted.guidance is None else wanted.guidance,
-    )
-
-
-def _check_guidance(wanted: Generate, *, settings: FlowSettings, folder: Path) -> None:
-    shown = wanted.heads is not None or wanted.labels is not None
-    if settings.condition == "none" or not shown:
-        raise UserError("--guidance: follows a head; give --heads, or leave it out")
-    if not 0 <= (wanted.guidance or 0) < float("inf"):
-        raise UserError(f"--guidance {wanted.guidance}: must be a number from 0 on")
-    if settings.condition_dropout == 0 and wanted.guidance != 1:
-        raise UserError(
-            f"--guidance {wanted.guidance:g}: {folder} never learned to do without its condition "
-            "(generator.condition_dropout is 0); leave it out"
-        )
+    facts = model.manifest.facts
+    chosen = facts.get("chosen")
+    if asked is not None or "packed" in facts or not isinstance(chosen, dict):
+        return []
+    last = snapshot_epochs(model.folder)[-1]
+    if chosen.get("epoch") is None:
+        return [
+            f"warning: the training chose no snapshot, because {chosen.get('reason')}; this is "
+            f"the last, of epoch {last}: read the copying screen of an assessment"
+        ]
+    other = f" (--epoch {last} is the last)" if last != model.epoch else ""
+    return [f"snapshot of epoch {model.epoch}, because {chosen.get('reason')}{other}"]

@@ -61,7 +61,7 @@ def generate_volumes(wanted: Generate, *, labels: Path) -> int:
 
 def _sampled(wanted: Generate, model: VolumeModel) -> Sampled | None:
     """How a flow model is sampled; None for others. Raises UserError for options without a use."""
-    from fetalsynth.cli.generate import asked_sampling
+    from fetalsynth.cli.generate_flow import asked_sampling
     from fetalsynth.synthesis.sampled import Sampled, flow_settings
 
     folder = wanted.model[0]

@@ -28,7 +28,7 @@ class Pack:
     out: Path
     """New folder; in a checkout src/fetalsynth/models/NAME ships as NAME."""
     epoch: int | None = None
-    """Snapshot to take; the last one if not given."""
+    """Snapshot to take; the one that the training chose, or the last, if not given."""
     half: Literal["float16", "bfloat16"] | None = None
     """Store the weights in half the bytes; they are computed with in float32 all the same."""
     assessment: Path | None = None

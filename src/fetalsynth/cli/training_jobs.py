@@ -15,6 +15,7 @@ from fetalsynth.artifacts.building import STATE
 from fetalsynth.artifacts.digest import digest_file
 from fetalsynth.artifacts.files import write_text
 from fetalsynth.artifacts.manifest import Input
+from fetalsynth.cli.training_watch import watch_for
 from fetalsynth.errors import UserError, explaining
 from fetalsynth.generators.settings import FlowSettings, SPADESettings
 from fetalsynth.training.data import (
@@ -64,6 +65,11 @@ def _images_job(recipe: Recipe, *, wanted: Train, device: torch.device) -> Job:
     def run(folder: Path, team: Team) -> dict[str, Any]:
         check_batch(count=len(images.pixels), recipe=recipe, processes=team.size, least=2)
         _announce(team, f"training on {len(images.pixels)} images", folder)
+        watch, why = watch_for(
+            recipe, folder=wanted.data, training=images, seed=wanted.seed, device=device
+        )
+        if why and recipe.watch.every_epochs != 0 and team.leads:
+            print(f"note: nobody watches for copying: {why}", file=sys.stderr)
         facts = train(
             recipe=recipe,
             data=ResidentImages(images.pixels, device=device, heads=heads),
@@ -72,8 +78,10 @@ def _images_job(recipe: Recipe, *, wanted: Train, device: torch.device) -> Job:
             state=folder / STATE,
             options=_options(wanted, device=device, team=team),
             team=team,
+            watch=watch,
         )
-        return {**facts, "subjects": len({record.subject for record in images.records})}
+        unwatched = {"watch": {"missing": why}} if why else {}
+        return {**facts, **unwatched, "subjects": _subjects(images.records)}
 
     return Job(inputs=(images.source,), run=run)
 

@@ -13,7 +13,7 @@ from fetalsynth.artifacts.manifest import Manifest
 from fetalsynth.artifacts.model import read_statistics
 from fetalsynth.artifacts.scores import Cluster, Pair, Scores, read_scores
 from fetalsynth.errors import UserError
-from fetalsynth.reports.curves import Curve, not_finite, training_curves
+from fetalsynth.reports.curves import Curve, not_finite, training_curves, watch_curves
 from fetalsynth.reports.evidence import evidence
 from fetalsynth.reports.lineage import Lineage, model_name, story, trace, training_table
 from fetalsynth.reports.metric_table import metric_rows
@@ -27,6 +27,7 @@ from fetalsynth.reports.wording import number, plural, readable_time
 
 FILENAME = "report.html"
 STATISTICS = "training-stats.jsonl"
+WATCH = "training-watch.jsonl"
 ROLES = {
     "real": "Real images",
     "synthetic": "Synthetic images",
@@ -196,13 +197,24 @@ def _training(folder: Path, lineage: Lineage) -> Training:
         reason = f"The training record ({STATISTICS}) is damaged, so there are no curves."
         return Training(curves=(), remarks=_warnings(lineage), problem=reason)
     curves = training_curves(rows)
+    watched, problem = _watched(folder)
     bad = not_finite(rows)
     gaps = f"{plural(bad, 'log entry', 'log entries')} held a value that is not finite: gaps."
     return Training(
-        curves=curves,
-        remarks=(*_warnings(lineage), *([gaps] if bad else [])),
+        curves=(*curves, *watched),
+        remarks=(*_warnings(lineage), *([gaps] if bad else []), *problem),
         problem="" if curves else "The training record holds no numbers to draw.",
     )
+
+
+def _watched(folder: Path) -> tuple[tuple[Curve, ...], list[str]]:
+    """Curves of the watch on copying, and what is wrong with its record."""
+    if not (folder / WATCH).is_file():
+        return (), []
+    try:
+        return watch_curves(read_statistics(folder / WATCH)), []
+    except (UserError, UnicodeDecodeError):
+        return (), [f"The record of the watch on copying ({WATCH}) is damaged: no curves of it."]
 
 
 def _warnings(lineage: Lineage) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Training curves from the rows of a ``stats.jsonl``."""
+"""Training curves from the rows of a ``stats.jsonl`` and of a ``watch.jsonl``."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ _KINDS = (
     ("loss", "Losses", "loss"),
     ("accuracy", "Discriminator accuracy", "share right"),
     ("images_per_second", "Speed", "images per second"),
+)
+_WATCHED = (
+    ("nearest_ratio", "Distance to training images", "1 = unseen patients"),
+    ("loss", "Loss on unseen and on training images", "loss"),
+    ("copy_share", "Samples that look like copies", "share"),
 )
 
 
@@ -43,7 +48,7 @@ def training_curves(rows: Sequence[Any]) -> tuple[Curve, ...]:
     label = {"epoch": "epoch", "images_seen": "images seen", None: "log entry"}[axis]
     return tuple(
         _curve(
-            place,
+            f"curve-{place}",
             heading=heading,
             unit=unit,
             x=x,
@@ -52,6 +57,29 @@ def training_curves(rows: Sequence[Any]) -> tuple[Curve, ...]:
         )
         for place, (heading, unit, members) in enumerate(_panels(list(series)))
     )
+
+
+def watch_curves(rows: Sequence[Any]) -> tuple[Curve, ...]:
+    """What a watch on copying saw: distance to training images, losses, share of copies."""
+    objects = [row for row in rows if isinstance(row, Mapping)]
+    x = [_finite(row.get("epoch")) for row in objects]
+    curves = []
+    for place, (start, heading, unit) in enumerate(_WATCHED):
+        keys = dict.fromkeys(key for row in objects for key in row if key.startswith(start))
+        series = {key: [_finite(row.get(key)) for row in objects] for key in keys}
+        series = {key: values for key, values in series.items() if any(map(math.isfinite, values))}
+        if series:
+            curves.append(
+                _curve(
+                    f"watch-{place}",
+                    heading=heading,
+                    unit=unit,
+                    x=x,
+                    series=series,
+                    x_label="epoch",
+                )
+            )
+    return tuple(curves)
 
 
 def not_finite(rows: Sequence[Any]) -> int:
@@ -87,7 +115,7 @@ def _words(key: str) -> str:
 
 
 def _curve(
-    place: int,
+    name: str,
     *,
     heading: str,
     unit: str,
@@ -96,13 +124,13 @@ def _curve(
     x_label: str,
 ) -> Curve:
     named = {_line_name(key, series): values for key, values in series.items()}
-    ends = [f"{name} {number(_last(values))}" for name, values in named.items()]
+    ends = [f"{line} {number(_last(values))}" for line, values in named.items()]
     step = thinning(len(x))
     thinned = f" Each point is the mean of {plural(step, 'log entry', 'log entries')}."
     return Curve(
         heading=heading,
         chart=line_chart(
-            name=f"curve-{place}",
+            name=name,
             x=x,
             series=named,
             x_label=x_label,

@@ -68,7 +68,9 @@ def story(lineage: Lineage) -> str:
     model = lineage.model.manifest if lineage.model else None
     if model is None:
         return f"The images come from the model {name}, whose own record is missing."
-    epochs = find(model.configuration, "epochs")
+    stopped = model.facts.get("stopped")
+    ended = stopped.get("epoch") if isinstance(stopped, Mapping) else None
+    epochs = ended or find(model.configuration, "epochs")
     parts = [f"The generator {name} was trained"]
     parts += [f"for {plural(int(epochs), 'epoch')}"] if isinstance(epochs, int) else []
     return " ".join([*parts, f"on {_data(lineage, model)}."]) + _made(lineage)
@@ -111,6 +113,10 @@ def training_table(lineage: Lineage) -> list[tuple[str, str]]:
     seconds = find(recorded, "seconds", "training_seconds")
     if isinstance(seconds, int | float):
         rows.append(("Training time", duration(float(seconds))))
+    chosen = model.facts.get("chosen")
+    if isinstance(chosen, Mapping):
+        epoch = "none" if chosen.get("epoch") is None else f"epoch {chosen['epoch']}"
+        rows.append(("Chosen snapshot", f"{epoch}: {chosen.get('reason', '')}"))
     if model.seed is not None:
         rows.append(("Seed", str(model.seed)))
     return rows

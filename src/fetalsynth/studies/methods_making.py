@@ -98,7 +98,11 @@ def _subsets(trainings: Sequence[Manifest], what: str) -> Iterator[str]:
 def training_text(plan: Plan, trainings: Sequence[Manifest]) -> Iterator[str]:
     """Settings that all trainings share, names of those that differ, sizes of networks."""
     recipes = [
-        {k: v for k, v in flat(recipe.model_dump(mode="json")).items() if k not in _LEFT_OUT}
+        {
+            k: v
+            for k, v in flat(recipe.model_dump(mode="json", exclude={"watch"})).items()
+            if k not in _LEFT_OUT
+        }
         for recipe in plan.trainings.values()
     ]
     if not recipes:

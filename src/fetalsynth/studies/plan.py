@@ -25,6 +25,7 @@ from fetalsynth.studies.figures_settings import parse_figures
 from fetalsynth.studies.recipe import StudyRecipe, Value
 from fetalsynth.studies.steps import Step
 from fetalsynth.training.recipe import Recipe, SliceRecipe
+from fetalsynth.training.watch_settings import WatchSettings
 
 PLAN = "plan.json"
 
@@ -165,16 +166,21 @@ def _groups(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
 
 def _trained(training: Recipe | SliceRecipe) -> dict[str, Any]:
     """What a training computes, but for where it ends: an epoch is the same in a longer run."""
-    left_out = {"name", "description", "snapshots", "previews", "log_every_images"}
+    left_out = {"name", "description", "snapshots", "previews", "log_every_images", "watch"}
     if not training.decay_epochs:
         left_out |= {"epochs"}
     return training.model_dump(mode="json", exclude=left_out)
 
 
 def _whole_recipe(group: Sequence[Cell]) -> Recipe | SliceRecipe:
-    """The recipe of the training that serves all cells of ``group``: the longest, with snapshots"""
+    """The recipe of the training that serves all cells of ``group``: the longest, with snapshots.
+
+    Nobody watches it: every cell's set is screened for copying by its own assessment.
+    """
     epochs = sorted({cell.training.epochs for cell in group})
-    update = {"epochs": epochs[-1], "snapshots": tuple(epochs)}
+    update: dict[str, Any] = {"epochs": epochs[-1], "snapshots": tuple(epochs)}
+    if isinstance(group[0].training, Recipe):
+        update["watch"] = WatchSettings(every_epochs=0)
     return group[0].training.model_copy(update=update)
 
 
@@ -225,6 +231,11 @@ def _check_family(study: StudyRecipe, cells: Sequence[Cell]) -> None:
             raise UserError(
                 f"arm {cell.arm}: recipe {cell.base} does not make {makes}, which "
                 f"{study.modality} needs"
+            )
+        if isinstance(cell.training, Recipe) and cell.training.watch.patience_looks:
+            raise UserError(
+                f"arm {cell.arm}: a study compares epochs, so no training may stop early; set "
+                "watch.patience_looks to 0"
             )
 
 

@@ -14,7 +14,7 @@ from fetalsynth.artifacts.contact_sheet import contact_sheet, drop_grey_axis
 from fetalsynth.artifacts.files import write_bytes
 from fetalsynth.artifacts.images import ImageRecord, ImagesWriter, encode_png
 from fetalsynth.artifacts.manifest import Manifest, read_manifest
-from fetalsynth.artifacts.model import STATISTICS
+from fetalsynth.artifacts.model import STATISTICS, WATCH, chosen_epoch
 from fetalsynth.errors import UserError
 from fetalsynth.generators.families import Family
 from fetalsynth.generators.flow.family import Flow
@@ -31,6 +31,7 @@ from fetalsynth.synthesis.weights import Weights, load_trained, settings_of
 CHUNK = 16
 PREVIEW = 36
 TRAINING_STATISTICS = "training-stats.jsonl"
+TRAINING_WATCH = "training-watch.jsonl"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +68,8 @@ def load_model(
 ) -> LoadedModel:
     """Load the generator of a ``model`` artifact.
 
-    ``epoch`` None takes the last snapshot; ``weights`` None the moving average where there is one.
+    ``epoch`` None takes the snapshot that the training chose, or else the last; ``weights`` None
+    the moving average where there is one.
     Raises UserError where the artifact, the epoch or the weights are missing or do not fit.
     """
     manifest = read_manifest(folder, kind="model")
@@ -75,6 +77,7 @@ def load_model(
     if not isinstance(settings, DCGANSettings | FlowSettings):
         raise UserError(f"{folder}: holds a {settings.family} model, which needs --labels")
     device = device or torch.device("cpu")
+    epoch = chosen_epoch(manifest.facts) if epoch is None else epoch
     trained = load_trained(folder, settings=settings, epoch=epoch, weights=weights, device=device)
     if isinstance(settings, FlowSettings):
         trained.family.generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -162,8 +165,9 @@ def write_images(
     writer.close()
     sheet = contact_sheet(np.stack(preview), columns=min(9, len(preview)))
     write_bytes(folder / "preview.png", encode_png(sheet))
-    if (model.folder / STATISTICS).is_file():
-        shutil.copyfile(model.folder / STATISTICS, folder / TRAINING_STATISTICS)
+    for ours, theirs in ((STATISTICS, TRAINING_STATISTICS), (WATCH, TRAINING_WATCH)):
+        if (model.folder / ours).is_file():
+            shutil.copyfile(model.folder / ours, folder / theirs)
 
 
 def _known(heads: AskedHeads | None, number: int, *, seed: int) -> ImageRecord:

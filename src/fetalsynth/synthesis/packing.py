@@ -15,8 +15,11 @@ from torch import Tensor
 from fetalsynth.artifacts.contact_sheet import contact_sheet, drop_grey_axis
 from fetalsynth.artifacts.files import write_bytes
 from fetalsynth.artifacts.images import encode_png
+from fetalsynth.artifacts.manifest import read_manifest
 from fetalsynth.artifacts.model import (
     STATISTICS,
+    WATCH,
+    chosen_epoch,
     read_weights,
     snapshot_epochs,
     snapshot_path,
@@ -49,11 +52,13 @@ class Rounding:
 
 
 def load_average(folder: Path, *, epoch: int | None) -> LoadedModel:
-    """The model with the averaged weights of one snapshot, the last one for None.
+    """The model with the averaged weights of one snapshot, for None that which generate takes.
 
     Raises UserError where it is no model of images, or has no such snapshot.
     """
     epochs = snapshot_epochs(folder)
+    if epoch is None:
+        epoch = chosen_epoch(read_manifest(folder, kind="model").facts)
     chosen = epochs[-1] if epochs and epoch is None else epoch
     has_average = (
         chosen is not None and snapshot_path(folder, epoch=chosen, averaged=True).is_file()
@@ -82,8 +87,9 @@ def write_packed(model: LoadedModel, folder: Path, *, half: Half | None) -> Roun
     sheet = contact_sheet(drop_grey_axis(pixels), columns=COLUMNS)
     with explaining(folder):
         (folder / "previews").mkdir(exist_ok=True)
-        if (model.folder / STATISTICS).is_file():
-            shutil.copyfile(model.folder / STATISTICS, folder / STATISTICS)
+        for log in (STATISTICS, WATCH):
+            if (model.folder / log).is_file():
+                shutil.copyfile(model.folder / log, folder / log)
     write_bytes(folder / "previews" / f"epoch-{model.epoch:04d}.png", encode_png(sheet))
     return _rounding(_samples(model), pixels) if half else None
 

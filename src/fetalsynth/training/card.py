@@ -35,13 +35,15 @@ def model_card(
         "## Training",
         "",
         f"- {facts['images']} {kind} of {facts['subjects']} subjects, {recipe.generator.size} × "
-        f"{recipe.generator.size} pixels, {recipe.epochs} epochs, {facts['images_seen']:,} {kind} "
-        f"seen in {facts['seconds'] / 60:.1f} minutes on {facts['device']} ({facts['precision']})",
+        f"{recipe.generator.size} pixels, {_epochs(recipe, facts)}, {facts['images_seen']:,} "
+        f"{kind} seen in {facts['seconds'] / 60:.1f} minutes on {facts['device']} "
+        f"({facts['precision']})",
         f"- parameters: {counts}",
         *_of_slices(recipe),
         f"- data: {source.path} (SHA-256 {source.digest[:16]}…)",
         *_warnings(facts),
         *packed,
+        *_watched(facts),
         "",
         *assessment,
         "## Sources and licences",
@@ -59,6 +61,40 @@ def model_card(
         "",
     ]
     return "\n".join(lines)
+
+
+def _epochs(recipe: Run, facts: dict[str, Any]) -> str:
+    stopped = facts.get("stopped")
+    return f"{stopped['epoch']} of {recipe.epochs} epochs" if stopped else f"{recipe.epochs} epochs"
+
+
+def _watched(facts: dict[str, Any]) -> list[str]:
+    """How copying was watched, which snapshot to take, and why training stopped."""
+    watch, lines = facts.get("watch"), []
+    if watch is None:
+        return []
+    if "missing" in watch:
+        return [f"- nobody watched for copying: {watch['missing']}"]
+    every = watch["every_epochs"]
+    interval = "epoch" if every == 1 else f"{every} epochs"
+    lines.append(
+        f"- copying watched at {watch['looks']} looks, every {interval}: "
+        f"{watch['samples']} samples {watch['sampled']} and {watch['held_out_patients']} held-out "
+        f"patients, by their distance to the nearest training image (watch.jsonl; "
+        f"{watch['seconds'] / max(facts['seconds'], 0.1):.1%} of the time)"
+    )
+    if "stopped" in facts:
+        lines.append(
+            f"- stopped after epoch {facts['stopped']['epoch']}, because "
+            f"{facts['stopped']['reason']}"
+        )
+    chosen = facts["chosen"]
+    which = (
+        "no snapshot chosen, and the last is taken"
+        if chosen["epoch"] is None
+        else f"chosen snapshot: epoch {chosen['epoch']}"
+    )
+    return [*lines, f"- {which}, because {chosen['reason']}"]
 
 
 def _warnings(facts: dict[str, Any]) -> list[str]:

@@ -27,6 +27,7 @@ from fetalsynth.training.recipe import Run
 from fetalsynth.training.snapshots import write_preview, write_snapshot
 from fetalsynth.training.statistics import Callback, Log, Running
 from fetalsynth.training.stop import listening
+from fetalsynth.training.watching import Looks, Watch
 
 WARN_AFTER = 5  # log steps in a row; the first few of any run look bad
 
@@ -57,11 +58,13 @@ def train(  # noqa: PLR0912, PLR0915 - one linear function is easier to follow h
     team: Team,
     perceptual: nn.Module | None = None,
     label: str | None = None,
+    watch: Watch | None = None,
 ) -> dict[str, Any]:
     """Train ``recipe`` on ``data``, writing statistics, previews and weights into ``folder``.
 
     ``perceptual`` is the fixed network of a perceptual loss, on the device; ``label`` stands beside
-    the progress. A state left in the folder ``state`` by an earlier call is resumed; on the CPU the
+    the progress; ``watch`` is what samples are compared with at intervals, which may end training
+    early. A state left in the folder ``state`` by an earlier call is resumed; on the CPU the
     result is the same to the last bit as without the interruption. Returns facts for the manifest.
 
     Raises UserError for a non-finite loss or a full disk; KeyboardInterrupt after a requested stop,
@@ -97,6 +100,20 @@ def train(  # noqa: PLR0912, PLR0915 - one linear function is easier to follow h
     )
     sampled = average.module if average else family.generator
     order = Order(count=count, seed=seed)
+    looks = (
+        Looks(
+            watch,
+            family=family,
+            data=data,
+            epochs=recipe.epochs,
+            folder=folder,
+            seed=seed,
+            callbacks=options.callbacks,
+        )
+        if watch
+        else None
+    )
+    stopped: dict[str, Any] = {}
     running = Running()
     images_seen, seconds, suspicious, warnings = 0, 0.0, 0, list[dict[str, Any]]()
     if saved:
@@ -108,6 +125,8 @@ def train(  # noqa: PLR0912, PLR0915 - one linear function is easier to follow h
         if average:
             average.module.load_state_dict(saved["average"])
         running.restore(saved["running"], device)
+        if looks:
+            looks.restore(saved.get("watch", {}))
 
     def save_state() -> None:
         everything = {
@@ -121,6 +140,7 @@ def train(  # noqa: PLR0912, PLR0915 - one linear function is easier to follow h
             "optimizers": {name: opt.state_dict() for name, opt in optimizers.items()},
             "average": average.module.state_dict() if average else {},
             "running": running.state(),
+            "watch": looks.state() if looks else {},
         }
         checkpoint.save(state, everything, images_seen=images_seen)
 
@@ -181,9 +201,26 @@ def train(  # noqa: PLR0912, PLR0915 - one linear function is easier to follow h
             log_due = before // recipe.log_every_images < images_seen // recipe.log_every_images
             ended = _epochs_in(before, images_seen, count)
             keep_due = any(_images(epoch, count) in keep for epoch in ended)
-            if stop or save_due or log_due or keep_due or images_seen >= total:
+            watch_due = looks is not None and any(looks.due(epoch) for epoch in ended)
+            if stop or save_due or log_due or keep_due or watch_due or images_seen >= total:
                 means = running.means(team.mean)
                 _stop_if_not_finite(means, images_seen=images_seen, folder=folder)
+            if looks and watch_due:
+                if team.leads:
+                    found = looks.look(
+                        family,
+                        sampled,
+                        epoch=ended[-1],
+                        images_seen=images_seen,
+                        precision=computing,
+                    )
+                    progress.advance(0, note=_brief(means) + looks.brief())
+                    if found:
+                        warnings.append({"images_seen": images_seen, "warning": found})
+                        print(f"warning: {found}", file=sys.stderr)
+                why = looks.enough()
+                if team.any(why is not None, device) and images_seen < total:
+                    total, stopped = images_seen, {"epoch": ended[-1], "reason": why}
             if log_due or images_seen >= total:
                 running = Running()
                 row = {
@@ -198,13 +235,14 @@ def train(  # noqa: PLR0912, PLR0915 - one linear function is easier to follow h
                 suspicious = suspicious + 1 if complaint else 0
                 if log:
                     log.write(row)
-                    progress.advance(0, note=_brief(means))
+                    progress.advance(0, note=_brief(means) + (looks.brief() if looks else ""))
                 if complaint and suspicious == WARN_AFTER:
                     warnings.append({"images_seen": images_seen, "warning": complaint})
                     if team.leads:
                         print(f"warning: {complaint}", file=sys.stderr)
             for epoch in ended if team.leads else ():
-                if _images(epoch, count) in keep:
+                best = looks is not None and watch_due and looks.improved()
+                if _images(epoch, count) in keep or best or images_seen >= total:
                     write_snapshot(
                         folder,
                         family,
@@ -213,7 +251,7 @@ def train(  # noqa: PLR0912, PLR0915 - one linear function is easier to follow h
                         epoch=epoch,
                         seed=seed,
                     )
-                if _images(epoch, count) in look:
+                if _images(epoch, count) in look or images_seen >= total:
                     write_preview(folder, family, sampled, data, epoch=epoch, seed=seed)
             if (stop or save_due) and images_seen < total:
                 if team.leads:
@@ -222,6 +260,11 @@ def train(  # noqa: PLR0912, PLR0915 - one linear function is easier to follow h
             if stop and images_seen < total:
                 raise KeyboardInterrupt
     team.wait()
+    watched: dict[str, Any] = {}
+    if looks and team.leads:
+        last = images_seen // count
+        watched = looks.finish(keep={*recipe.kept_epochs(), last})
+        watched |= {"stopped": stopped} if stopped else {}
     return {
         "images": count,
         "images_seen": images_seen,
@@ -237,6 +280,7 @@ def train(  # noqa: PLR0912, PLR0915 - one linear function is easier to follow h
         },
         "final": log.rows[-1] if log and log.rows else {},
         "warnings": warnings,
+        **watched,
     }
 
 

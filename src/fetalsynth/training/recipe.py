@@ -18,6 +18,7 @@ from fetalsynth.generators.settings import (
     SPADESettings,
     UNetSettings,
 )
+from fetalsynth.training.watch_settings import WatchSettings
 
 SHIPPED = Path(__file__).parent / "recipes"
 
@@ -122,6 +123,7 @@ class Recipe(Run):
         ge=1,
         description="Train on this many, chosen by subject; smaller choices lie within larger.",
     )
+    watch: WatchSettings = WatchSettings()
 
 
 class SliceRecipe(Run):
@@ -216,7 +218,7 @@ def _sentence(item: Any) -> str:
     parts = [str(part) for part in item["loc"] if part not in SETTINGS]
     setting = ".".join(parts) or "recipe"
     if item["type"] == "extra_forbidden":
-        models = [*RECIPES.values(), *SETTINGS.values(), Augmentation]
+        models = [*RECIPES.values(), *SETTINGS.values(), Augmentation, WatchSettings]
         known = [field for model in models for field in model.model_fields]
         close = get_close_matches(setting.split(".")[-1], known, n=1)
         return f"{setting} is no setting" + (f" (did you mean {close[0]}?)" if close else "")

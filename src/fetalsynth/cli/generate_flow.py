@@ -1,0 +1,73 @@
+"""What flow models take beyond other generators: heads to show, and how noise becomes an image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fetalsynth.errors import UserError
+from fetalsynth.generators.settings import FlowSettings, Settings
+
+if TYPE_CHECKING:
+    from fetalsynth.cli.generate import Generate
+    from fetalsynth.generators.flow.sampling import Sampling
+    from fetalsynth.synthesis.asked_heads import AskedHeads
+    from fetalsynth.synthesis.images import LoadedModel
+
+
+def asked_heads(folder: Path | None, *, model: LoadedModel, count: int | None) -> AskedHeads | None:
+    """The heads of ``folder`` on the model's grid, the first ``count``; None where none is given.
+
+    Raises UserError for models that know no heads and for fewer heads than ``count``.
+    """
+    from fetalsynth.synthesis.asked_heads import read_asked_heads
+
+    if folder is None:
+        return None
+    settings = model.settings
+    if not isinstance(settings, FlowSettings) or settings.condition != "head":
+        raise UserError(f"--heads {folder}: {model.folder} was trained without heads; leave it out")
+    heads = read_asked_heads(folder, size=settings.size)
+    if count is not None and count > len(heads.records):
+        raise UserError(
+            f"--n {count}: {folder} has {len(heads.records)} heads, and an image is made for each; "
+            "make more with fetalsynth anatomy ellipses, or leave --n out"
+        )
+    return heads
+
+
+def asked_sampling(wanted: Generate, *, settings: Settings | None, folder: Path) -> Sampling | None:
+    """How a flow model is sampled; None for other models, of whatever ``settings``.
+
+    Raises UserError for options that the model in ``folder`` has no use for, and for impossible
+    numbers.
+    """
+    from fetalsynth.generators.flow.sampling import Sampling
+
+    given = [n for n in ("steps", "sampler", "guidance") if getattr(wanted, n) is not None]
+    if not isinstance(settings, FlowSettings):
+        if given:
+            raise UserError(f"--{given[0]}: is for flow models, {folder} is none; leave it out")
+        return None
+    if wanted.steps is not None and wanted.steps < 1:
+        raise UserError(f"--steps {wanted.steps}: must be 1 or more")
+    if wanted.guidance is not None:
+        _check_guidance(wanted, settings=settings, folder=folder)
+    return Sampling(
+        sampler=wanted.sampler or settings.sampler,
+        steps=wanted.steps or settings.steps,
+        guidance=settings.guidance if wanted.guidance is None else wanted.guidance,
+    )
+
+
+def _check_guidance(wanted: Generate, *, settings: FlowSettings, folder: Path) -> None:
+    shown = wanted.heads is not None or wanted.labels is not None
+    if settings.condition == "none" or not shown:
+        raise UserError("--guidance: follows a head; give --heads, or leave it out")
+    if not 0 <= (wanted.guidance or 0) < float("inf"):
+        raise UserError(f"--guidance {wanted.guidance}: must be a number from 0 on")
+    if settings.condition_dropout == 0 and wanted.guidance != 1:
+        raise UserError(
+            f"--guidance {wanted.guidance:g}: {folder} never learned to do without its condition "
+            "(generator.condition_dropout is 0); leave it out"
+        )

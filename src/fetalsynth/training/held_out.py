@@ -1,0 +1,62 @@
+"""Images of patients that a training leaves out: what copying can be told by."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from fetalsynth.artifacts.images import ImageRecord, read_table
+from fetalsynth.artifacts.manifest import is_artifact
+from fetalsynth.datasets.loading import ImageSet, load_images
+from fetalsynth.datasets.splits import TEST
+from fetalsynth.randomness import numpy_rng
+from fetalsynth.training.recipe import Recipe
+
+LEAST_SUBJECTS = 20  # the copying screen wants no fewer
+MOST_SUBJECTS = 256
+
+
+def load_held_out(
+    folder: Path, *, recipe: Recipe, training: ImageSet, seed: int
+) -> tuple[ImageSet | None, str]:
+    """One image of each held-out patient of ``folder``, or None and why there are too few.
+
+    Patients with an image in ``training`` do not count; of more than 256, as many are drawn.
+    """
+    if recipe.split == "all":
+        return None, "the recipe trains on all images (split all)"
+    if not is_artifact(folder):
+        return None, f"{folder} is a plain folder, which holds nothing out (import it)"
+    seen = {patient(record) for record in training.records}
+    there = len({patient(row) for row in read_table(folder) if row.split == TEST} - seen)
+    if there < LEAST_SUBJECTS:
+        return None, (
+            f"{folder} holds out images of {there} patients, and {LEAST_SUBJECTS} are needed "
+            "(import it with a larger held-out part)"
+        )
+    images = load_images(folder, role="held out", splits=(TEST,))
+    chosen = _one_each(images, seen=seen, seed=seed)
+    return replace(
+        images,
+        pixels=images.pixels[chosen],
+        records=tuple(images.records[k] for k in chosen),
+    ), ""
+
+
+def patient(record: ImageRecord) -> str:
+    """Whose image it is; each its own where nothing is known."""
+    return record.subject or record.file
+
+
+def _one_each(images: ImageSet, *, seen: set[str], seed: int) -> list[int]:
+    rng = numpy_rng(seed=seed, stream="watch/held out")
+    first: dict[str, int] = {}
+    for k in rng.permutation(len(images.records)).tolist():
+        first.setdefault(patient(images.records[k]), k)
+    drawn = sorted(name for name in first if name not in seen)
+    if len(drawn) > MOST_SUBJECTS:
+        places = rng.choice(len(drawn), MOST_SUBJECTS, replace=False)
+        drawn = [drawn[k] for k in np.sort(places)]
+    return sorted(first[name] for name in drawn)
