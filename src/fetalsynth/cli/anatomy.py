@@ -14,6 +14,7 @@ COMMANDS = {  # command: (module, what it does)
     "microcephaly": ("anatomy_edit_microcephaly", "heads scaled to a target circumference"),
     "cerebellar-hypoplasia": ("anatomy_edit_cerebellum", "a smaller cerebellum, fluid around"),
     "ellipses": ("anatomy_ellipses", "head ellipses and ages to make ultrasound images for"),
+    "head-circumference": ("anatomy_circumference", "heads measured on ultrasound images alone"),
     "external-csf": ("anatomy_edit_csf", "more fluid around the brain in the same head"),
     "population": ("anatomy_population", "a model of growth and shape learnt from label maps"),
     "sample": ("anatomy_sample", "new brains from a population model, checked one by one"),

@@ -6,7 +6,7 @@ holds a few images however many there are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -60,12 +60,10 @@ def load_images(
     """
     if channels not in (None, 1, 3):
         raise ValueError(f"channels must be 1, 3 or None, not {channels}")
-    source, parts = _artifact(folder, role, splits) if is_artifact(folder) else _plain(folder, role)
+    source, images = read_each(folder, role=role, splits=splits)
     records: list[ImageRecord] = []
     stack, first = Stack(), None
-    for record, image in (item for part in parts for item in part):
-        if splits is not None and record.split not in splits:
-            continue
+    for record, image in images:
         pixels = with_channels(image, channels)
         first = (record, pixels) if first is None else first
         _check_alike(folder, first, (record, pixels), size=size)
@@ -74,6 +72,19 @@ def load_images(
     if first is None:
         raise UserError(f"{folder}: no image in {_named(splits)}; import it with a held-out part")
     return ImageSet(pixels=stack.whole(), records=tuple(records), source=source)
+
+
+def read_each(
+    folder: Path, *, role: str, splits: Collection[str] | None = None
+) -> tuple[Input, Iterator[tuple[ImageRecord, Pixels]]]:
+    """Where the images come from, and one after the other as they are, whatever their sizes.
+
+    Pixels are (H, W) or (H, W, 3), uint8 or uint16. Reads the same folders and raises the same
+    errors as :func:`load_images`, but lets images differ.
+    """
+    source, parts = _artifact(folder, role, splits) if is_artifact(folder) else _plain(folder, role)
+    every = (item for part in parts for item in part)
+    return source, (item for item in every if splits is None or item[0].split in splits)
 
 
 def _named(splits: Collection[str] | None) -> str:
