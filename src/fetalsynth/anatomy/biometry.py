@@ -9,7 +9,7 @@ fitted ellipse, whose axes are the biparietal and the occipitofrontal diameter.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp, log, nan, pi, sqrt
+from math import exp, log, pi, sqrt
 from statistics import NormalDist
 from typing import Literal
 
@@ -90,22 +90,6 @@ def growth_value_mm(measure: Measure, *, centile: float, gestational_age_weeks: 
     mean = growth_mean_mm(measure, gestational_age_weeks=gestational_age_weeks)
     sd = growth_sd_mm(measure, gestational_age_weeks=gestational_age_weeks)
     return NormalDist(mean, sd).inv_cdf(centile / 100)
-
-
-def age_of_circumference(*, head_circumference_mm: float) -> float:
-    """Weeks at which this head circumference is the median; NaN outside 14 to 40 weeks.
-
-    The curve rises all along that range, so the age is found by bisection, to a minute.
-    """
-    low, high = AGE_RANGE_WEEKS
-    ends = [growth_mean_mm("head_circumference", gestational_age_weeks=age) for age in (low, high)]
-    if not ends[0] <= head_circumference_mm <= ends[1]:
-        return nan
-    while high - low > 1e-4:
-        middle = (low + high) / 2
-        median = growth_mean_mm("head_circumference", gestational_age_weeks=middle)
-        low, high = (middle, high) if median < head_circumference_mm else (low, middle)
-    return (low + high) / 2
 
 
 def sample_biometry(rng: np.random.Generator, *, gestational_age_weeks: float) -> HeadBiometry:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fetalsynth.anatomy.biometry import age_of_circumference
+from fetalsynth.anatomy.heads2d.growth import age_of_circumference
 from fetalsynth.artifacts.images import TABLE, ImageRecord
 from fetalsynth.datasets.heads import head_of_record, shares_of_record
 from fetalsynth.errors import UserError
@@ -44,4 +44,5 @@ def age_of_record(record: ImageRecord, *, size: int) -> float:
     head = head_of_record(record, height=size, width=size)
     if head is None:
         return math.nan
-    return age_of_circumference(head_circumference_mm=head.head_circumference_mm)
+    age = age_of_circumference(head.head_circumference_mm)
+    return math.nan if age is None else age
