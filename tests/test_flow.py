@@ -288,6 +288,15 @@ def test_an_image_depends_on_its_own_numbers_alone() -> None:
         assert torch.allclose(made[0], together[k], atol=1e-3)
 
 
+def test_what_is_nearly_black_is_black_and_the_rest_stays() -> None:
+    flow = built(image_mean=0.0, image_sd=1.0)
+    levels = torch.tensor([-3.0, 0.0, 1.4, 1.6, 2.0, 128.0, 300.0])[None, None, None]
+    made = flow.to_images(levels / 127.5 - 1)
+    assert torch.allclose((made + 1) * 127.5, torch.tensor([0, 0, 0, 1.6, 2, 128, 255]), atol=1e-4)
+    whole = built(image_mean=0.0, image_sd=1.0, black_below=0).to_images(levels / 127.5 - 1)
+    assert (whole[..., 2] + 1) * 127.5 == pytest.approx(1.4, abs=1e-4)
+
+
 def test_what_is_missing_or_unknown_is_said() -> None:
     flow = built(condition="labels", labels=4, context=1, plane_condition=True)
     images = torch.zeros(1, 1, 16, 16)

@@ -182,6 +182,13 @@ class FlowSettings(BaseModel):
     )
     learning_rate: float = Field(4e-3, gt=0, description="Step size of the optimizer.")
     weight_decay: float = Field(0.01, ge=0, description="Pull of the weights towards 0.")
+    black_below: float = Field(
+        1.5,
+        ge=0,
+        lt=255,
+        description="Grey levels of 255 below which a made image is black. What is black in real "
+        "images comes out a little above as often as below, and only the latter is cut off.",
+    )
     sampler: Literal["euler", "multistep", "heun"] = Field(
         "heun", description="How images are made from noise."
     )

@@ -196,8 +196,10 @@ class Flow:
         return self.to_images(integrate(denoise, noise, times, sampler=how.sampler))
 
     def to_images(self, x: Tensor) -> Tensor:
-        """From the spread of the path to [−1, 1]."""
-        return (x * self.settings.image_sd + self.settings.image_mean).clamp(-1, 1)
+        """From the spread of the path to [−1, 1], what is nearly black being black."""
+        s = self.settings
+        images = (x * s.image_sd + s.image_mean).clamp(-1, 1)
+        return torch.where(images < s.black_below / 127.5 - 1, -1.0, images)
 
     def sample(
         self,
