@@ -264,6 +264,8 @@ def test_the_lowest_held_out_loss_among_sound_looks_is_chosen() -> None:
         "to training images than unseen patients do"
     )
     assert verdict.near_from(rows, least=0.9) == 40
+    rows[3]["loss_held_out"] = 0.8
+    assert verdict.reason(rows, least=0.9).startswith("held-out loss was lowest there; from")
 
 
 def test_without_a_loss_the_latest_sound_look_is_chosen() -> None:

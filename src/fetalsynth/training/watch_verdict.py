@@ -65,8 +65,8 @@ def reason(rows: Sequence[Row], *, least: float) -> str:
             "training images that unseen patients keep, with no more copies than by chance"
         )
     elif LOSS in found:
-        others = all(is_sound(row, least=least) for row in rows)
-        why = "held-out loss was lowest there" + ("" if others else ", of the sound looks")
+        lowest = min(row[LOSS] for row in rows) == found[LOSS]
+        why = "held-out loss was lowest there" + ("" if lowest else ", of the sound looks")
     else:
         why = "it is the latest look at which samples were no nearer to training images than usual"
     return "; ".join([why, *_onset(rows, least=least)])
