@@ -76,9 +76,10 @@ def _watched(facts: dict[str, Any]) -> list[str]:
     if "missing" in watch:
         return [f"- nobody watched for copying: {watch['missing']}"]
     every = watch["every_epochs"]
+    looks = "1 look" if watch["looks"] == 1 else f"{watch['looks']} looks"
     interval = "epoch" if every == 1 else f"{every} epochs"
     lines.append(
-        f"- copying watched at {watch['looks']} looks, every {interval}: "
+        f"- copying watched at {looks}, every {interval}: "
         f"{watch['samples']} samples {watch['sampled']} and {watch['held_out_patients']} held-out "
         f"patients, by their distance to the nearest training image (watch.jsonl; "
         f"{watch['seconds'] / max(facts['seconds'], 0.1):.1%} of the time)"
