@@ -96,6 +96,9 @@ def test_the_command_measures_and_compares(
     assert read_manifest(out).facts == {"images": 4, "found": 4}
     assert main([*command, "--floor", str(images)]) == 0
     assert "already done" in capsys.readouterr().out
+    again = ["anatomy", "head-circumference", str(out), "--out", str(tmp_path / "again")]
+    assert main(again) == 2
+    assert "holds scores, but images are needed" in capsys.readouterr().err
 
 
 def test_heads_of_the_wrong_size_are_told(tmp_path: Path) -> None:

@@ -82,11 +82,12 @@ def open_set(
     Raises UserError where nothing is left to measure.
     """
     from fetalsynth.artifacts.images import read_table
-    from fetalsynth.artifacts.manifest import is_artifact
+    from fetalsynth.artifacts.manifest import is_artifact, read_manifest
     from fetalsynth.datasets.listing import list_images
     from fetalsynth.datasets.splits import TEST
 
     if is_artifact(folder):
+        read_manifest(folder, kind="images")
         splits = {row.split for row in read_table(folder)}
         if held_out and TEST in splits:
             split = TEST
@@ -122,7 +123,7 @@ def measure_set(images: OpenSet, asked: AskedHeads | None) -> Measured:
             measured.rows.append(row)
             gallery.add(_shown(head, row, outline), doubt=_doubt(row))
             progress.advance()
-    if asked is not None and asked.source is not None and not known:
+    if asked is not None and not known:
         raise UserError(f"{asked.source.path}: names none of the images of {images.source.path}")
     return measured
 

@@ -76,10 +76,10 @@ class Comparison:
 
 @dataclass(frozen=True, kw_only=True)
 class AskedHeads:
-    """Asked heads by the name of their image; ``source`` is None for the images' own table."""
+    """Asked heads by the name of their image, and where they were read."""
 
     by_file: Mapping[str, AskedHead]
-    source: Input | None
+    source: Input
 
     def find(self, file: str) -> AskedHead | None:
         """By the whole name, else by the name without folder and ending."""
