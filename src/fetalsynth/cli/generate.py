@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -35,7 +35,9 @@ class Generate:
     """Volumes that `fetalsynth data` made, or any folder of NIfTI label maps."""
     heads: Path | None = None
     """Heads to show, one image each: label maps of `fetalsynth anatomy ellipses`, or real images
-    with outlines; for models that were trained with heads."""
+    with outlines; for models that were trained with heads, which draw new ones if not given."""
+    without_heads: bool = False
+    """Tell a model that was trained with heads nothing of any; its images are then weaker."""
     steps: int | None = None
     """Steps from noise to image, of flow models; the model's own if not given."""
     sampler: Literal["euler", "multistep", "heun"] | None = None
@@ -133,7 +135,9 @@ def _check(wanted: Generate) -> None:
             raise UserError(f"{model}: makes images from nothing but --n; leave --labels out")
     if wanted.labels is not None and wanted.n is not None:
         raise UserError("--n: one volume is made for each label map; leave it out")
-    if wanted.labels is not None and wanted.heads is not None:
+    if wanted.heads is not None and wanted.without_heads:
+        raise UserError("--heads: --without-heads wants none; give one of the two")
+    if wanted.labels is not None and (wanted.heads is not None or wanted.without_heads):
         raise UserError("--heads: are for images, --labels for volumes; give one of the two")
     if wanted.labels is None:
         _check_images(wanted)
@@ -170,18 +174,22 @@ def generate(wanted: Generate) -> None:
     from fetalsynth.artifacts.manifest import draft, input_from
     from fetalsynth.cli.computing import choose_device, set_threads
     from fetalsynth.cli.generate_flow import asked_heads, asked_sampling
-    from fetalsynth.synthesis.images import Wanted, load_model, write_images
+    from fetalsynth.synthesis.images import Wanted, load_model, shows_heads, write_images
 
     (source,) = wanted.model
     device = choose_device(wanted.device)
     model = load_model(source, epoch=wanted.epoch, weights=wanted.weights, device=device)
-    heads = asked_heads(wanted.heads, model=model, count=wanted.n)
+    heads = asked_heads(wanted, model=model)
     sampling = asked_sampling(wanted, settings=model.settings, folder=source)
     count = wanted.n or len(heads.records if heads else ())
-    made = {"n": count, "epoch": model.epoch, "weights": model.weights}
+    made: dict[str, Any] = {"n": count, "epoch": model.epoch, "weights": model.weights}
+    if sampling is not None:
+        made["sampling"] = asdict(sampling)
+    if heads is None and shows_heads(model.settings):
+        made["heads"] = "none" if wanted.without_heads else "drawn"
     manifest = draft(
         kind="images",
-        configuration=made if sampling is None else {**made, "sampling": asdict(sampling)},
+        configuration=made,
         seed=wanted.seed,
         inputs=(input_from(source, role="model"), *([heads.source] if heads else [])),
         synthetic=True,
@@ -193,7 +201,7 @@ def generate(wanted: Generate) -> None:
         print(line, file=sys.stderr)
     set_threads()
     with building(wanted.out, manifest, resumable=True) as folder:
-        what = Wanted(heads=heads, sampling=sampling)
+        what = Wanted(heads=heads, without_heads=wanted.without_heads, sampling=sampling)
         write_images(model, count=count, seed=wanted.seed, folder=folder, wanted=what)
     print(f"{count} images in {wanted.out} (look at {wanted.out / 'preview.png'})")
 

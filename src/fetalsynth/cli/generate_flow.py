@@ -15,19 +15,23 @@ if TYPE_CHECKING:
     from fetalsynth.synthesis.images import LoadedModel
 
 
-def asked_heads(folder: Path | None, *, model: LoadedModel, count: int | None) -> AskedHeads | None:
-    """The heads of ``folder`` on the model's grid, the first ``count``; None where none is given.
+def asked_heads(wanted: Generate, *, model: LoadedModel) -> AskedHeads | None:
+    """The heads that are given on the model's grid, the first ``n``; None where none are.
 
-    Raises UserError for models that know no heads and for fewer heads than ``count``.
+    Raises UserError for models that know no heads and for fewer heads than ``n``.
     """
     from fetalsynth.synthesis.asked_heads import read_asked_heads
+    from fetalsynth.synthesis.images import shows_heads
 
+    folder, count = wanted.heads, wanted.n
+    if folder is None and not wanted.without_heads:
+        return None
+    if not shows_heads(model.settings):
+        option = "--without-heads" if folder is None else f"--heads {folder}"
+        raise UserError(f"{option}: {model.folder} was trained without heads; leave it out")
     if folder is None:
         return None
-    settings = model.settings
-    if not isinstance(settings, FlowSettings) or settings.condition != "head":
-        raise UserError(f"--heads {folder}: {model.folder} was trained without heads; leave it out")
-    heads = read_asked_heads(folder, size=settings.size)
+    heads = read_asked_heads(folder, size=model.settings.size)
     if count is not None and count > len(heads.records):
         raise UserError(
             f"--n {count}: {folder} has {len(heads.records)} heads, and an image is made for each; "
@@ -61,9 +65,10 @@ def asked_sampling(wanted: Generate, *, settings: Settings | None, folder: Path)
 
 
 def _check_guidance(wanted: Generate, *, settings: FlowSettings, folder: Path) -> None:
-    shown = wanted.heads is not None or wanted.labels is not None
-    if settings.condition == "none" or not shown:
-        raise UserError("--guidance: follows a head; give --heads, or leave it out")
+    if settings.condition == "none" or wanted.without_heads:
+        raise UserError(
+            "--guidance: follows the head that is shown, and there is none; leave it out"
+        )
     if not 0 <= (wanted.guidance or 0) < float("inf"):
         raise UserError(f"--guidance {wanted.guidance}: must be a number from 0 on")
     if settings.condition_dropout == 0 and wanted.guidance != 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,10 @@ import torch
 from fetalsynth.artifacts.building import STATE
 from fetalsynth.artifacts.digest import digest_file
 from fetalsynth.artifacts.files import write_text
+from fetalsynth.artifacts.images import ImageRecord
 from fetalsynth.artifacts.manifest import Input
 from fetalsynth.cli.training_watch import watch_for
+from fetalsynth.datasets.typical_heads import TYPICAL_HEADS, typical_heads, write_typical_heads
 from fetalsynth.errors import UserError, explaining
 from fetalsynth.generators.settings import FlowSettings, SPADESettings
 from fetalsynth.training.data import (
@@ -80,10 +82,29 @@ def _images_job(recipe: Recipe, *, wanted: Train, device: torch.device) -> Job:
             team=team,
             watch=watch,
         )
+        if heads is not None and team.leads:
+            _keep_typical_heads(
+                images.records, folder, size=recipe.generator.size, seed=wanted.seed
+            )
         unwatched = {"watch": {"missing": why}} if why else {}
         return {**facts, **unwatched, "subjects": _subjects(images.records)}
 
     return Job(inputs=(images.source,), run=run)
+
+
+def _keep_typical_heads(
+    records: Sequence[ImageRecord], folder: Path, *, size: int, seed: int
+) -> None:
+    """Write heads to draw from where a model of heads is given none, if the data are enough."""
+    typical = typical_heads(records, size=size, seed=seed)
+    if typical:
+        write_typical_heads(folder / TYPICAL_HEADS, typical)
+    else:
+        print(
+            "note: too few different heads to draw others like them; asked for images without "
+            "heads, the model shows heads of the growth standard",
+            file=sys.stderr,
+        )
 
 
 def _slices_job(recipe: SliceRecipe, *, wanted: Train, device: torch.device) -> Job:

@@ -82,13 +82,18 @@ def like_head(likeness: Likeness, *, number: int, seed: int, size: int) -> NewHe
         drawn = sample_like(rng, likeness, size=size)
     except ValueError as error:
         raise UserError(f"--like: {error}; give a data set with more varied heads") from error
+    new = with_age(drawn.head)
     said = {"nearest_distance": f"{drawn.nearest_distance:.6f}", "redrawn": str(drawn.redrawn)}
-    if drawn.head.gestational_age_weeks is not None:
-        known = {**_centile(drawn.head), "gestational_age_source": "data set"}
-        return NewHead(head=drawn.head, columns={**known, **said})
-    age = age_of_circumference(drawn.head.head_circumference_mm)
+    return replace(new, columns={**new.columns, **said})
+
+
+def with_age(head: PlacedHead) -> NewHead:
+    """The head with its own age, else that at which its circumference is the median, if any is."""
+    if head.gestational_age_weeks is not None:
+        return NewHead(head=head, columns={**_centile(head), "gestational_age_source": "data set"})
+    age = age_of_circumference(head.head_circumference_mm)
     source = {} if age is None else {"gestational_age_source": "head circumference"}
-    return NewHead(head=replace(drawn.head, gestational_age_weeks=age), columns={**source, **said})
+    return NewHead(head=replace(head, gestational_age_weeks=age), columns=source)
 
 
 def _centile(head: PlacedHead) -> dict[str, str]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
+from torch import Tensor
 
 from fetalsynth.anatomy.ellipse import ellipse_columns, map_ellipse, scale_ellipse
 from fetalsynth.anatomy.heads2d.head import PlacedHead
@@ -22,25 +24,41 @@ from fetalsynth.generators.head_conditions import HeadConditions, head_condition
 _KEPT = ("head_circumference_mm", THICKNESS)
 
 
+class Heads(Protocol):
+    """Numbered heads to be shown, on the grid of the model: rows of a table, and what to tell.
+
+    The rows have the pixel spacing and the ellipse of that grid.
+    """
+
+    def record(self, number: int) -> ImageRecord: ...
+    def batch(self, numbers: Sequence[int], *, device: torch.device) -> Batch: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class AskedHeads:
-    """One head per image to be made, on the grid of the model; ``source`` is where they are from.
-
-    ``records`` have the pixel spacing and the ellipse of that grid.
-    """
+    """The heads of a folder, one per image to be made; ``source`` is where they are from."""
 
     records: tuple[ImageRecord, ...]
     conditions: HeadConditions
     source: Input
 
+    def record(self, number: int) -> ImageRecord:
+        """The row of head ``number``."""
+        return self.records[number]
+
     def batch(self, numbers: Sequence[int], *, device: torch.device) -> Batch:
         """What the generator is told of these heads; past the last one they begin anew."""
         count = len(self.records)
         indices = torch.tensor([number % count for number in numbers])
-        told = self.conditions.told(torch.empty(len(indices), 0), indices)
-        assert told.shares is not None
-        assert told.ages is not None
-        return Batch(images=told.images, shares=told.shares.to(device), ages=told.ages.to(device))
+        return told_of(self.conditions, indices, device=device)
+
+
+def told_of(conditions: HeadConditions, indices: Tensor, *, device: torch.device) -> Batch:
+    """Conditions of these numbers without images, on ``device``."""
+    told = conditions.told(torch.empty(len(indices), 0), indices)
+    assert told.shares is not None
+    assert told.ages is not None
+    return Batch(images=told.images, shares=told.shares.to(device), ages=told.ages.to(device))
 
 
 def read_asked_heads(folder: Path, *, size: int, split: str | None = None) -> AskedHeads:

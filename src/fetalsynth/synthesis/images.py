@@ -20,10 +20,11 @@ from fetalsynth.generators.families import Family
 from fetalsynth.generators.flow.family import Flow
 from fetalsynth.generators.flow.sampling import Sampling
 from fetalsynth.generators.levels import to_levels
-from fetalsynth.generators.settings import DCGANSettings, FlowSettings, R3GANSettings
+from fetalsynth.generators.settings import DCGANSettings, FlowSettings, R3GANSettings, Settings
 from fetalsynth.progress import Progress
 from fetalsynth.randomness import torch_rng
-from fetalsynth.synthesis.asked_heads import AskedHeads
+from fetalsynth.synthesis.asked_heads import Heads
+from fetalsynth.synthesis.drawn_heads import drawn_heads
 from fetalsynth.synthesis.weights import Weights, load_trained, settings_of
 
 # Every image is computed in a chunk of this many, always full and always aligned, because
@@ -39,10 +40,12 @@ class Wanted:
     """What decides the images, beside the model and the seed; for flow models only.
 
     ``heads`` are what the images are to show, ``sampling`` how to go from noise to image; None
-    leaves either to the model.
+    leaves either to the model, which then draws heads like those it learned. ``without_heads`` has
+    a model of heads show whatever comes, which it does less well.
     """
 
-    heads: AskedHeads | None = None
+    heads: Heads | None = None
+    without_heads: bool = False
     sampling: Sampling | None = None
 
 
@@ -97,12 +100,26 @@ def sample(
 ) -> NDArray[np.uint8]:
     """Images ``first`` … ``first + count`` of the endless row that ``seed`` names, (N, H, W, C)."""
     start = first // CHUNK
+    wanted = _with_heads(wanted or Wanted(), model=model, seed=seed)
     chunks = [
-        _chunk(model, number=number, seed=seed, wanted=wanted or Wanted())
+        _chunk(model, number=number, seed=seed, wanted=wanted)
         for number in range(start, -(-(first + count) // CHUNK))
     ]
     offset = first - start * CHUNK
     return np.concatenate(chunks)[offset : offset + count]
+
+
+def shows_heads(settings: Settings) -> bool:
+    """Whether a model of these settings can be told which head to show."""
+    return isinstance(settings, FlowSettings) and settings.condition == "head"
+
+
+def _with_heads(wanted: Wanted, *, model: LoadedModel, seed: int) -> Wanted:
+    """With the heads that the model draws, where it is one of heads and none are given."""
+    if wanted.heads or wanted.without_heads or not shows_heads(model.settings):
+        return wanted
+    heads = drawn_heads(model.folder, size=model.settings.size, seed=seed)
+    return replace(wanted, heads=heads)
 
 
 def _chunk(model: LoadedModel, *, number: int, seed: int, wanted: Wanted) -> NDArray[np.uint8]:
@@ -128,7 +145,7 @@ def write_images(
 
     Images that an interrupted call left in ``folder`` are kept.
     """
-    wanted = wanted or Wanted()
+    wanted = _with_heads(wanted or Wanted(), model=model, seed=seed)
     writer = ImagesWriter(folder)
     preview: list[NDArray[np.uint8]] = []
     with Progress(label="generating", total=count) as progress:
@@ -170,10 +187,11 @@ def write_images(
             shutil.copyfile(model.folder / ours, folder / theirs)
 
 
-def _known(heads: AskedHeads | None, number: int, *, seed: int) -> ImageRecord:
+def _known(heads: Heads | None, number: int, *, seed: int) -> ImageRecord:
     """What the table can say of image ``number`` before it is made."""
     drawn = {"seed": str(seed), "number": str(number)}
     if heads is None:
         return ImageRecord(file="", subject="", sha256="", extra=drawn)
-    asked = heads.records[number]
-    return replace(asked, extra={**drawn, "head": asked.file, **asked.extra})
+    asked = heads.record(number)
+    file = {"head": asked.file} if asked.file else {}
+    return replace(asked, extra={**drawn, **file, **asked.extra})

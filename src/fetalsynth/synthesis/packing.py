@@ -25,6 +25,7 @@ from fetalsynth.artifacts.model import (
     snapshot_path,
     write_weights,
 )
+from fetalsynth.datasets.typical_heads import TYPICAL_HEADS
 from fetalsynth.errors import UserError, explaining
 from fetalsynth.synthesis.images import PREVIEW, LoadedModel, load_model, sample
 from fetalsynth.synthesis.shipped import LARGEST_BYTES
@@ -83,13 +84,13 @@ def write_packed(model: LoadedModel, folder: Path, *, half: Half | None) -> Roun
     path = snapshot_path(folder, epoch=model.epoch, averaged=True)
     metadata = {"epoch": str(model.epoch), "storage": half or FLOAT32}
     write_weights(path, stored, metadata=metadata)
-    pixels = _samples(_reloaded(model, folder))
-    sheet = contact_sheet(drop_grey_axis(pixels), columns=COLUMNS)
     with explaining(folder):
         (folder / "previews").mkdir(exist_ok=True)
-        for log in (STATISTICS, WATCH):
-            if (model.folder / log).is_file():
-                shutil.copyfile(model.folder / log, folder / log)
+        for name in (STATISTICS, WATCH, TYPICAL_HEADS):
+            if (model.folder / name).is_file():
+                shutil.copyfile(model.folder / name, folder / name)
+    pixels = _samples(_reloaded(model, folder))
+    sheet = contact_sheet(drop_grey_axis(pixels), columns=COLUMNS)
     write_bytes(folder / "previews" / f"epoch-{model.epoch:04d}.png", encode_png(sheet))
     return _rounding(_samples(model), pixels) if half else None
 
