@@ -94,7 +94,7 @@ def _images_job(recipe: Recipe, *, wanted: Train, device: torch.device) -> Job:
 
 def _keep_typical_heads(
     records: Sequence[ImageRecord], folder: Path, *, size: int, seed: int
-) -> None:
+) -> dict[str, Any]:
     """Write heads to draw from where a model of heads is given none, if the data are enough."""
     typical = typical_heads(records, size=size, seed=seed)
     if typical:
@@ -105,6 +105,7 @@ def _keep_typical_heads(
             "heads, the model shows heads of the growth standard",
             file=sys.stderr,
         )
+    return {"typical_heads": len(typical)}
 
 
 def _slices_job(recipe: SliceRecipe, *, wanted: Train, device: torch.device) -> Job:

@@ -40,6 +40,7 @@ def model_card(
         f"({facts['precision']})",
         f"- parameters: {counts}",
         *_of_slices(recipe),
+        *_typical_heads(facts),
         f"- data: {source.path} (SHA-256 {source.digest[:16]}…)",
         *_warnings(facts),
         *packed,
@@ -117,6 +118,16 @@ def _of_slices(recipe: Run) -> list[str]:
             f"- normalisation: {settings.normalisation}, {recipe.batch_size} slices per update"
         )
     return lines
+
+
+def _typical_heads(facts: dict[str, Any]) -> list[str]:
+    """What a model of heads shows where it is given none."""
+    if not facts.get("typical_heads"):
+        return []
+    return [
+        f"- heads.csv: {facts['typical_heads']} heads drawn from the law of those trained on, none "
+        "a patient's; images asked for without heads show others like them"
+    ]
 
 
 def _licences(source: Input) -> list[str]:
