@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,13 @@ import pytest
 import torch
 from scipy.stats import ks_2samp
 
-from fetalsynth.anatomy.ellipse import ellipse_from_columns
+from fetalsynth.anatomy.ellipse import ellipse_columns, ellipse_from_columns, scale_ellipse
 from fetalsynth.anatomy.heads2d.head import PlacedHead
 from fetalsynth.anatomy.heads2d.novelty import distances, outline, outlines
 from fetalsynth.artifacts.images import ImageRecord
-from fetalsynth.datasets.heads import columns_of_head, head_of_record
+from fetalsynth.artifacts.manifest import Input
+from fetalsynth.datasets.head_conditions import conditions_of_records
+from fetalsynth.datasets.heads import THICKNESS, columns_of_head, head_of_record
 from fetalsynth.datasets.new_heads import Standard, standard_head
 from fetalsynth.datasets.typical_heads import (
     MANY,
@@ -22,6 +25,10 @@ from fetalsynth.datasets.typical_heads import (
     write_typical_heads,
 )
 from fetalsynth.errors import UserError
+from fetalsynth.generators.flow.conditions import condition_of
+from fetalsynth.generators.head_conditions import head_conditions
+from fetalsynth.generators.settings import FlowSettings
+from fetalsynth.synthesis.asked_heads import AskedHeads
 from fetalsynth.synthesis.drawn_heads import drawn_heads
 
 SIZE = 64
@@ -108,6 +115,42 @@ def test_what_is_told_is_what_the_table_says(model: Path) -> None:
         assert ellipse is not None
         area = np.pi * ellipse.semi_major_px * ellipse.semi_minor_px
         assert float(shares[1:].sum()) == pytest.approx(area, rel=0.01)
+
+
+@pytest.mark.parametrize("drawn", [True, False])
+def test_everything_told_is_on_the_device_of_the_model(
+    data: list[ImageRecord], model: Path, *, drawn: bool
+) -> None:
+    """The device without memory stands in for a GPU: mixing it with the processor is an error."""
+    row = drawn_heads(model, size=SIZE, seed=5) if drawn else asked(data[:6])
+    batch = row.batch([0, 3], device=torch.device("meta"))
+    settings = FlowSettings(condition="head", labels=3)
+    condition = condition_of(batch, settings)
+    for told in (batch.images, condition.maps, condition.told):
+        assert told is not None
+        assert told.device.type == "meta"
+        assert len(told) == 2
+
+
+def asked(records: list[ImageRecord]) -> AskedHeads:
+    shares, ages = conditions_of_records(records, size=SIZE, where="data")
+    conditions = head_conditions(torch.from_numpy(shares), torch.from_numpy(ages))
+    source = Input(role="heads", path="data", digest="0" * 64)
+    return AskedHeads(records=tuple(records), conditions=conditions, source=source)
+
+
+def test_heads_too_small_to_draw_are_named(data: list[ImageRecord]) -> None:
+    tiny = scale_ellipse(read(data[0]).ellipse, x=0.01, y=0.01)
+    row = replace(data[0], extra={**data[0].extra, **ellipse_columns(tiny)})
+    with pytest.raises(UserError, match=r"images/s0\.png: its head is 0\..* pixels across"):
+        conditions_of_records([row], size=SIZE, where="data")
+
+
+@pytest.mark.parametrize("thickness", ["nan", "-1", "inf", "thick"])
+def test_an_impossible_skull_is_named(data: list[ImageRecord], thickness: str) -> None:
+    row = replace(data[0], extra={**data[0].extra, THICKNESS: thickness})
+    with pytest.raises(UserError, match=r"images/s0\.png: skull_thickness_mm .* positive number"):
+        conditions_of_records([row], size=SIZE, where="data")
 
 
 def test_the_same_heads_on_pictures_of_another_size(model: Path) -> None:

@@ -6,8 +6,10 @@ import math
 from contextlib import nullcontext
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
+from scipy.stats import norm
 from torch import Tensor, nn
 
 from fetalsynth.generators.batch import Batch
@@ -94,14 +96,14 @@ def test_samplers_reach_the_exact_flow_of_a_normal_distribution_at_their_order(
     assert observed[1] == pytest.approx(order, abs=0.35)
 
 
-def test_the_schedule_falls_from_one_to_zero_and_is_densest_where_training_was() -> None:
+def test_the_schedule_takes_the_quantiles_of_a_spread_normal_distribution() -> None:
     times = schedule(steps=25, mean=-0.5, sd=1.2)
     assert times[0] == 1
     assert times[-1] == 0
     assert len(times) == 26
     assert (times.diff() < 0).all()
-    gaps = torch.logit(times[1:-1]).diff().abs()
-    assert gaps.argmin().item() in range(9, 15)
+    quantiles = norm(-0.5, 1.3 * 1.2).ppf(np.arange(24, 0, -1) / 25)
+    assert torch.logit(times[1:-1]).numpy() == pytest.approx(quantiles, abs=1e-9)
     assert len(schedule(steps=1, mean=0.0, sd=1.0)) == 2
 
 
@@ -236,6 +238,29 @@ def test_both_of_two_pictures_are_learned() -> None:
     assert 8 < (distance.argmin(1) == 0).sum() < 56
 
 
+def test_what_is_shown_lies_where_it_was_asked_for() -> None:
+    """Bright squares off centre, at places that a mirrored or transposed map would not give."""
+    flow = built(condition="head", labels=3, learning_rate=3e-3, image_mean=0.0, image_sd=1.0)
+    shares = torch.zeros(64, 3, 16, 16)
+    shares[:, 0] = 1
+    for k, map_ in enumerate(shares):
+        row, column = divmod(k, 8)
+        place = (slice(row + 1, row + 5), slice(column + 1, column + 5))
+        map_[0][place], map_[2][place] = 0, 1
+    images = 2 * shares[:, 2:] - 1
+    trained(flow, images, updates=150, shares=shares)
+    asked = torch.tensor([4, 23, 58])  # rows 0, 2, 7; columns 4, 7, 2
+    latents = flow.latents(3, torch_rng(seed=1, stream="draw"))
+    told = Batch(images=images[asked], shares=shares[asked])
+    made = flow.draw(flow.generator, latents, told, sampling=Sampling(sampler="euler", steps=8))
+    bright = (made > 0).float()
+    at = torch.arange(16.0)
+    for image, row, column in zip(bright[:, 0], (0, 2, 7), (4, 7, 2), strict=True):
+        down = float((image.sum(1) * at).sum() / image.sum())
+        along = float((image.sum(0) * at).sum() / image.sum())
+        assert (down, along) == pytest.approx((row + 2.5, column + 2.5), abs=1)
+
+
 def test_the_condition_decides_and_guidance_goes_further() -> None:
     flow = built(
         condition="head", labels=3, learning_rate=3e-3, image_mean=0.0, condition_dropout=0.3
@@ -259,21 +284,25 @@ def test_the_condition_decides_and_guidance_goes_further() -> None:
     assert means[1.5][1] - means[1.5][0] > means[1.0][1] - means[1.0][0]
 
 
-def test_guidance_is_the_line_through_guide_and_network() -> None:
-    flow, other = built(), built()
-    for k, network in enumerate((flow.generator, other.generator)):
-        with torch.no_grad():
-            for parameter in network.parameters():
-                rng = torch.Generator().manual_seed(k)
-                parameter.add_(0.1 * torch.randn(parameter.shape, generator=rng))
+def test_guidance_is_the_line_through_answers_without_and_with_the_condition() -> None:
+    flow = built(condition="head", labels=3)
+    with torch.no_grad():
+        for parameter in flow.generator.parameters():
+            rng = torch.Generator().manual_seed(1)
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=rng))
     at = path.Point(noisy=torch.randn(2, 1, 16, 16), time=torch.tensor([0.3, 0.6]))
-    none = condition_of(Batch(images=at.noisy), flow.settings)
-    plain = flow.denoiser(flow.generator, none)(at)
-    guide = flow.denoiser(other.generator, none)(at)
-    both = flow.denoiser(flow.generator, none, guidance=2.0, guide=other.generator)(at)
-    assert torch.allclose(both, 2 * plain - guide, atol=1e-4)
+    shares = torch.rand(2, 3, 16, 16)
+    told = condition_of(Batch(images=at.noisy, shares=shares), flow.settings)
+    nothing = condition_of(Batch(images=at.noisy), flow.settings)
+    with_it = flow.denoiser(flow.generator, told)(at)
+    without = flow.denoiser(flow.generator, nothing)(at)
+    assert not torch.allclose(with_it, without, atol=1e-2)
+    both = flow.denoiser(flow.generator, told, guidance=2.0)(at)
+    assert torch.allclose(both, 2 * with_it - without, atol=1e-4)
+    plain = built()
+    none = condition_of(Batch(images=at.noisy), plain.settings)
     with pytest.raises(ValueError, match="guidance needs"):
-        flow.denoiser(flow.generator, none, guidance=2.0)
+        plain.denoiser(plain.generator, none, guidance=2.0)
 
 
 def test_an_image_depends_on_its_own_numbers_alone() -> None:

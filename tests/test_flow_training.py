@@ -12,11 +12,13 @@ import torch
 
 from fetalsynth.artifacts.building import STATE
 from fetalsynth.artifacts.model import read_statistics, read_weights, snapshot_path
+from fetalsynth.cli.train import parse
+from fetalsynth.errors import UserError
 from fetalsynth.generators.head_conditions import HeadConditions, head_conditions
 from fetalsynth.training.data import ResidentImages
 from fetalsynth.training.distributed import Team
 from fetalsynth.training.loop import Options, train
-from fetalsynth.training.recipe import Recipe, load_recipe
+from fetalsynth.training.recipe import Recipe, load_recipe, recipe_names
 
 GENERATOR = {"family": "flow", "size": 16, "widths": [16, 32], "dropout": 0.1, "steps": 2}
 
@@ -102,9 +104,56 @@ def test_rates_rise_then_fall() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["flow64", "flow64-heads"])
-def test_shipped_recipes_are_whole(name: str) -> None:
-    shipped = load_recipe(name)
-    assert shipped.name == name
-    assert shipped.generator.family == "flow"
-    assert shipped.generator.size == 64
+def test_every_shipped_recipe_of_the_family_is_whole() -> None:
+    names = [name for name in recipe_names() if name.startswith("flow")]
+    assert len(names) >= 9
+    for name in names:
+        shipped = load_recipe(name)
+        assert shipped.name == name
+        assert shipped.generator.family == "flow"
+        assert str(shipped.generator.size) in name
+        assert (shipped.generator.condition == "head") == name.endswith("-heads")
+        assert shipped.decay_epochs == shipped.epochs / 2
+
+
+@pytest.mark.parametrize(
+    ("words", "epochs", "decay"),
+    [
+        (["--epochs", "10"], 10, 5),
+        (["--epochs", "1"], 1, 0),
+        (["--epochs", "600"], 600, 300),
+        (["--epochs", "200", "--decay-epochs", "150"], 200, 150),
+        (["--epochs=200", "--decay-epochs=20"], 200, 20),
+        ([], 300, 150),
+    ],
+)
+def test_the_share_of_epochs_that_decay_stays_where_only_epochs_are_given(
+    words: list[str], epochs: int, decay: int
+) -> None:
+    _, wanted = parse(["flow64", "--data", "data", "--out", "model", *words])
+    assert (wanted.epochs, wanted.decay_epochs) == (epochs, decay)
+
+
+def test_more_decay_than_epochs_is_explained() -> None:
+    with pytest.raises(UserError, match="give from 0 to 5, not 6"):
+        parse(["flow64", "--data", "d", "--out", "m", "--epochs", "5", "--decay-epochs", "6"])
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        (["--generator.image-sd", "inf"], "image_sd"),
+        (["--generator.condition", "labels"], "is no setting of this kind of recipe"),
+        (["--generator.guidance", "2"], "guidance follows a condition"),
+        (["--generator.guidance", "1e38"], "guidance"),
+    ],
+)
+def test_impossible_settings_are_refused(setting: list[str], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        parse(["flow64", "--data", "data", "--out", "model", *setting])
+
+
+def test_guidance_needs_a_network_that_learned_to_do_without() -> None:
+    words = ["--generator.condition-dropout", "0", "--generator.guidance", "3"]
+    with pytest.raises(UserError, match="condition_dropout 0"):
+        parse(["flow64-heads", "--data", "data", "--out", "model", *words])

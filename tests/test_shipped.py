@@ -24,8 +24,9 @@ from fetalsynth.artifacts.scores import Alarm, Metric, Scores, write_scores
 from fetalsynth.cli.main import main
 from fetalsynth.cli.quickstart import Quickstart, commands
 from fetalsynth.datasets.hc18 import LICENCE
+from fetalsynth.datasets.typical_heads import TYPICAL_HEADS
 from fetalsynth.synthesis import packing, shipped
-from fetalsynth.synthesis.images import load_model, sample
+from fetalsynth.synthesis.images import load_model, sample, shows_heads
 from fetalsynth.synthesis.shipped import resolve_model, shipped_models
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -483,6 +484,7 @@ def test_the_wheel_and_the_repository_take_the_models_along() -> None:
 
 
 def test_every_model_in_the_package_is_fit_to_ship() -> None:
+    assert "hc18-flow64" in shipped_models()
     for name, folder in shipped_models().items():
         manifest = read_manifest(folder, kind="model")
         verify_sums(folder, content=manifest.content)
@@ -494,4 +496,6 @@ def test_every_model_in_the_package_is_fit_to_ship() -> None:
         assert manifest == without_places(manifest), name
         assert read_statistics(folder / "stats.jsonl")
         assert load_model(folder).weights == "averaged"
+        assert "copying" in (folder / "model-card.md").read_text(), name
+        assert (folder / TYPICAL_HEADS).is_file() == shows_heads(load_model(folder).settings)
         assert len(list((folder / "snapshots").iterdir())) == 1

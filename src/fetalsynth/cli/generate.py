@@ -132,7 +132,9 @@ def _check(wanted: Generate) -> None:
                 + ("" if wanted.n is None else " instead of --n")
             )
         if "planes" not in recipe and wanted.labels is not None:
-            raise UserError(f"{model}: makes images from nothing but --n; leave --labels out")
+            raise UserError(
+                f"{model}: makes images, not volumes from label maps; leave --labels out"
+            )
     if wanted.labels is not None and wanted.n is not None:
         raise UserError("--n: one volume is made for each label map; leave it out")
     if wanted.heads is not None and wanted.without_heads:

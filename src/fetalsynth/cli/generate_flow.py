@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fetalsynth.errors import UserError
-from fetalsynth.generators.settings import FlowSettings, Settings
+from fetalsynth.generators.settings import MOST_GUIDANCE, FlowSettings, Settings
 
 if TYPE_CHECKING:
     from fetalsynth.cli.generate import Generate
@@ -30,6 +30,7 @@ def asked_heads(wanted: Generate, *, model: LoadedModel) -> AskedHeads | None:
         option = "--without-heads" if folder is None else f"--heads {folder}"
         raise UserError(f"{option}: {model.folder} was trained without heads; leave it out")
     if folder is None:
+        _check_dropout(model)
         return None
     heads = read_asked_heads(folder, size=model.settings.size)
     if count is not None and count > len(heads.records):
@@ -69,10 +70,19 @@ def _check_guidance(wanted: Generate, *, settings: FlowSettings, folder: Path) -
         raise UserError(
             "--guidance: follows the head that is shown, and there is none; leave it out"
         )
-    if not 0 <= (wanted.guidance or 0) < float("inf"):
-        raise UserError(f"--guidance {wanted.guidance}: must be a number from 0 on")
+    if not 0 <= (wanted.guidance or 0) <= MOST_GUIDANCE:
+        raise UserError(f"--guidance {wanted.guidance}: give a number from 0 to {MOST_GUIDANCE:g}")
     if settings.condition_dropout == 0 and wanted.guidance != 1:
         raise UserError(
             f"--guidance {wanted.guidance:g}: {folder} never learned to do without its condition "
+            "(generator.condition_dropout is 0); leave it out"
+        )
+
+
+def _check_dropout(model: LoadedModel) -> None:
+    assert isinstance(model.settings, FlowSettings)
+    if model.settings.condition_dropout == 0:
+        raise UserError(
+            f"--without-heads: {model.folder} never learned to do without "
             "(generator.condition_dropout is 0); leave it out"
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -48,8 +48,9 @@ def pack(wanted: Pack) -> None:
     from fetalsynth.artifacts.building import building, is_done
     from fetalsynth.artifacts.manifest import input_from
     from fetalsynth.synthesis.packing import check_size, load_average, write_packed
-    from fetalsynth.synthesis.shipped import description, folder_bytes
+    from fetalsynth.synthesis.shipped import description, folder_bytes, resolve_model
 
+    wanted = replace(wanted, model=resolve_model(wanted.model))
     if wanted.out.resolve().is_relative_to(wanted.model.resolve()):
         raise UserError(f"{wanted.out}: lies inside the model; choose another --out")
     source = input_from(wanted.model, role="model", kind="model")

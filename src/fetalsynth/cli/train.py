@@ -69,8 +69,18 @@ def parse(arguments: list[str]) -> tuple[Train, Run]:
         prog=f"fetalsynth train {arguments[0]}",
         description=base.description,
     )
-    recipe = parse_recipe(asdict(parsed.recipe), where="command line")
+    wanted = _with_decay(asdict(parsed.recipe), base=base, arguments=arguments)
+    recipe = parse_recipe(wanted, where="command line")
     return parsed.run, _telling(recipe, base)
+
+
+def _with_decay(recipe: dict[str, Any], *, base: Run, arguments: list[str]) -> dict[str, Any]:
+    """With the same share of its epochs decaying as in ``base``, where only epochs are given."""
+    told = any(word.replace("_", "-").startswith("--decay-epochs") for word in arguments)
+    if told or recipe["epochs"] == base.epochs:
+        return recipe
+    share = base.decay_epochs / base.epochs
+    return {**recipe, "decay_epochs": max(0, round(share * recipe["epochs"]))}
 
 
 def _unchecked(model: BaseModel) -> Any:

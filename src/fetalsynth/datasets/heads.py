@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -131,21 +132,31 @@ def shares_of_record(record: ImageRecord, *, height: int, width: int) -> NDArray
     head = head_of_record(record, height=height, width=width)
     if head is None:
         return None
-    return shares_of_ellipse(
-        head.ellipse,
-        height=height,
-        width=width,
-        pixel_spacing_mm=(head.pixel_spacing_y_mm, head.pixel_spacing_x_mm),
-        thickness_mm=_thickness(record),
-    )
+    try:
+        return shares_of_ellipse(
+            head.ellipse,
+            height=height,
+            width=width,
+            pixel_spacing_mm=(head.pixel_spacing_y_mm, head.pixel_spacing_x_mm),
+            thickness_mm=_thickness(record),
+        )
+    except ValueError as error:
+        raise UserError(
+            f"{record.file}: its head is {2 * head.ellipse.semi_minor_px:.2g} pixels across on "
+            f"pictures of {width} × {height}, too small to draw; take larger pictures, or leave "
+            "it out"
+        ) from error
 
 
 def _thickness(record: ImageRecord) -> float | None:
     text = record.extra.get(THICKNESS, "")
     try:
-        return float(text) if text else None
-    except ValueError as error:
-        raise UserError(f"{record.file}: {THICKNESS} in {TABLE} is no number: {text}") from error
+        value = float(text) if text else None
+    except ValueError:
+        value = math.nan
+    if value is not None and not 0 < value < math.inf:
+        raise UserError(f"{record.file}: {THICKNESS} in {TABLE} is not a positive number: {text}")
+    return value
 
 
 def columns_of_head(head: PlacedHead) -> dict[str, str]:

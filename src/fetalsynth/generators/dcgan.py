@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from fetalsynth.generators.batch import Batch
 from fetalsynth.generators.settings import DCGANSettings
 from fetalsynth.generators.strided import StridedConv2d, StridedConvTranspose2d
+from fetalsynth.generators.updating import update
 
 
 def widths(*, size: int, width: int, max_width: int | None) -> list[int]:
@@ -118,15 +119,18 @@ class DCGAN:
             on_real = self.discriminator(real)
             on_synthetic = self.discriminator(synthetic.detach())
         loss_discriminator = _bce(on_real, s.real_label) + _bce(on_synthetic, 0.0)
-        _update(
-            optimizers["discriminator"], loss_discriminator, self.discriminator, average_gradients
+        update(
+            loss_discriminator,
+            {"discriminator": self.discriminator},
+            optimizers,
+            average_gradients,
         )
 
         self.discriminator.requires_grad_(False)
         with precision():
             fooled = self.discriminator(synthetic)
         loss_generator = _bce(fooled, s.generator_target)
-        _update(optimizers["generator"], loss_generator, self.generator, average_gradients)
+        update(loss_generator, {"generator": self.generator}, optimizers, average_gradients)
         return {
             "loss_discriminator": loss_discriminator.detach(),
             "loss_generator": loss_generator.detach(),
@@ -192,15 +196,3 @@ class DCGAN:
 def _bce(logits: Tensor, target: float) -> Tensor:
     logits = logits.float()
     return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
-
-
-def _update(
-    optimizer: torch.optim.Optimizer,
-    loss: Tensor,
-    network: nn.Module,
-    average_gradients: Callable[[Iterable[nn.Parameter]], None],
-) -> None:
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    average_gradients(network.parameters())
-    optimizer.step()

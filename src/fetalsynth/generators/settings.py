@@ -6,11 +6,13 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+MOST_GUIDANCE = 20.0
+
 
 class DCGANSettings(BaseModel):
     """Architecture and optimisation of a DCGAN; the defaults are the 2022 study's at 64 pixels."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     family: Literal["dcgan"] = "dcgan"
     size: int = Field(64, ge=32, le=512, description="Pixels per side, a power of two.")
@@ -46,7 +48,7 @@ class DCGANSettings(BaseModel):
 class SPADESettings(BaseModel):
     """Architecture and optimisation of SPADE; the defaults are those of the 2022 MRI study."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     family: Literal["spade"] = "spade"
     size: int = Field(256, ge=64, le=1024, description="Pixels per side, a power of two.")
@@ -102,7 +104,7 @@ class SPADESettings(BaseModel):
 class UNetSettings(BaseModel):
     """Architecture and optimisation of the network that segments images into tissue labels."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     family: Literal["unet"] = "unet"
     size: int = Field(128, ge=32, le=1024, description="Pixels per side, a multiple of 2^levels.")
@@ -130,7 +132,7 @@ class FlowSettings(BaseModel):
     Times and noise levels are those of :mod:`fetalsynth.generators.flow.path`.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     family: Literal["flow"] = "flow"
     size: int = Field(64, ge=16, le=1024, description="Pixels per side.")
@@ -194,13 +196,11 @@ class FlowSettings(BaseModel):
     )
     steps: int = Field(24, ge=1, le=1000, description="Steps from noise to image.")
     guidance: float = Field(
-        1.0, ge=0, description="How far to follow the condition; 1 as learned, more exaggerates."
+        1.0,
+        ge=0,
+        le=MOST_GUIDANCE,
+        description="How far to follow the condition; 1 as learned, more exaggerates.",
     )
-
-    @property
-    def inputs(self) -> int:
-        """Noisy slices that the network sees."""
-        return 1
 
     @property
     def label_slices(self) -> int:
@@ -219,6 +219,11 @@ class FlowSettings(BaseModel):
             raise ValueError('labels is 3 with condition "head": outside, skull, inside')
         if self.condition == "none" and self.guidance != 1:
             raise ValueError('guidance follows a condition, and condition is "none"; leave it at 1')
+        if self.guidance != 1 and self.condition_dropout == 0:
+            raise ValueError(
+                "guidance compares with images made without condition, which a network never "
+                "learns with condition_dropout 0; raise that, or leave guidance at 1"
+            )
         if self.condition != "labels" and (self.context or self.plane_condition):
             raise ValueError('context and plane_condition need condition "labels"')
         return self
@@ -227,7 +232,7 @@ class FlowSettings(BaseModel):
 class R3GANSettings(BaseModel):
     """Architecture and optimisation of R3GAN-lite; the defaults cost about what DCGAN's do."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     family: Literal["r3gan"] = "r3gan"
     size: int = Field(64, ge=32, le=512, description="Pixels per side, a power of two.")

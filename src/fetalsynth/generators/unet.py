@@ -18,6 +18,7 @@ from fetalsynth.anatomy.planes import PLANES
 from fetalsynth.generators.batch import Batch
 from fetalsynth.generators.pictures import label_levels, side_by_side
 from fetalsynth.generators.settings import UNetSettings
+from fetalsynth.generators.updating import update
 
 _SMOOTH = 1e-5
 
@@ -121,11 +122,8 @@ class Segmenter:
         logits = logits.float()
         entropy = F.cross_entropy(logits, target, weight=rarity(target, logits.shape[1]))
         overlap = soft_dice(logits.softmax(1), target)
-        optimizer = optimizers["generator"]
-        optimizer.zero_grad(set_to_none=True)
-        (entropy + 1 - overlap).backward()  # type: ignore[no-untyped-call]
-        average_gradients(self.generator.parameters())
-        optimizer.step()
+        loss = entropy + 1 - overlap
+        update(loss, {"generator": self.generator}, optimizers, average_gradients)
         right = (logits.detach().argmax(1) == target).float().mean()
         return {
             "loss_cross_entropy": entropy.detach(),

@@ -17,6 +17,7 @@ from fetalsynth.artifacts.manifest import Input
 from fetalsynth.datasets.head_conditions import conditions_of_records
 from fetalsynth.datasets.heads import THICKNESS, columns_of_head, head_of_record
 from fetalsynth.datasets.loading import load_images
+from fetalsynth.datasets.new_heads import NewHead, with_age
 from fetalsynth.errors import UserError
 from fetalsynth.generators.batch import Batch
 from fetalsynth.generators.head_conditions import HeadConditions, head_conditions
@@ -55,20 +56,19 @@ class AskedHeads:
 
 def told_of(conditions: HeadConditions, indices: Tensor, *, device: torch.device) -> Batch:
     """Conditions of these numbers without images, on ``device``."""
-    told = conditions.told(torch.empty(len(indices), 0), indices)
-    assert told.shares is not None
-    assert told.ages is not None
-    return Batch(images=told.images, shares=told.shares.to(device), ages=told.ages.to(device))
+    chosen = HeadConditions(covered=conditions.covered[indices], ages=conditions.ages[indices])
+    nothing = torch.empty(len(indices), 0, device=device)
+    return chosen.on(device).told(nothing, torch.arange(len(indices)))
 
 
-def read_asked_heads(folder: Path, *, size: int, split: str | None = None) -> AskedHeads:
+def read_asked_heads(folder: Path, *, size: int) -> AskedHeads:
     """The heads of an ``images`` artifact, brought to ``size`` × ``size`` pixels.
 
     Label maps that ``fetalsynth anatomy ellipses`` drew, or real images with outlines; pictures of
     another size are scaled, the head in mm staying what it is. Raises UserError where ``folder`` is
     no such artifact, was changed, is no set of squares, or has a row without ellipse or spacing.
     """
-    found = load_images(folder, role="heads", splits=None if split is None else (split,))
+    found = load_images(folder, role="heads", splits=None)
     height, width = found.pixels.shape[1:3]
     if height != width:
         raise UserError(f"{folder}: its pictures are no squares; give heads on squares")
@@ -99,13 +99,14 @@ def _scaled(record: ImageRecord, *, side: int, size: int, where: Path) -> ImageR
         pixel_spacing_x_mm=head.pixel_spacing_x_mm / factor,
         gestational_age_weeks=head.gestational_age_weeks,
     )
-    kept = {key: record.extra[key] for key in _KEPT if key in record.extra}
+    told = with_age(moved) if head.gestational_age_weeks is None else NewHead(head=moved)
+    kept = {key: record.extra[key] for key in _KEPT if key in record.extra} | told.columns
     return ImageRecord(
         file=record.file,
         subject=record.subject,
         sha256=record.sha256,
         pixel_spacing_y_mm=moved.pixel_spacing_y_mm,
         pixel_spacing_x_mm=moved.pixel_spacing_x_mm,
-        gestational_age_weeks=head.gestational_age_weeks,
+        gestational_age_weeks=told.head.gestational_age_weeks,
         extra={**columns_of_head(moved), **kept, **ellipse_columns(ellipse)},
     )

@@ -44,7 +44,7 @@ def model_card(
         f"- data: {source.path} (SHA-256 {source.digest[:16]}…)",
         *_warnings(facts),
         *packed,
-        *_watched(facts),
+        *_watched(recipe, facts),
         "",
         *assessment,
         "## Sources and licences",
@@ -69,11 +69,12 @@ def _epochs(recipe: Run, facts: dict[str, Any]) -> str:
     return f"{stopped['epoch']} of {recipe.epochs} epochs" if stopped else f"{recipe.epochs} epochs"
 
 
-def _watched(facts: dict[str, Any]) -> list[str]:
+def _watched(recipe: Run, facts: dict[str, Any]) -> list[str]:
     """How copying was watched, which snapshot to take, and why training stopped."""
     watch, lines = facts.get("watch"), []
     if watch is None:
-        return []
+        unwatched = "- copying was not watched while it trained; its last snapshot is taken"
+        return [] if isinstance(recipe, SliceRecipe) else [unwatched]
     if "missing" in watch:
         return [f"- nobody watched for copying: {watch['missing']}"]
     every = watch["every_epochs"]

@@ -14,6 +14,7 @@ from fetalsynth.errors import UserError
 
 _TRIM_THRESHOLD, _MAP_THRESHOLD = -1, -3  # of malloc.h
 _KEPT_BYTES = 1 << 30
+_LARGEST_OF_OLD_GLIBC = 32 << 20
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -45,9 +46,12 @@ def keep_freed_memory() -> None:
     if not sys.platform.startswith("linux"):
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
+    if mallopt is None:
+        return
+    # Either setting ends glibc's own adjustment; a threshold that it refuses would stay at 128 KiB,
+    # from which on every tensor would be mapped anew.
+    if mallopt(_MAP_THRESHOLD, _KEPT_BYTES) or mallopt(_MAP_THRESHOLD, _LARGEST_OF_OLD_GLIBC):
         mallopt(_TRIM_THRESHOLD, _KEPT_BYTES)
-        mallopt(_MAP_THRESHOLD, _KEPT_BYTES)
 
 
 def computes_in_bfloat16(device: torch.device) -> bool:

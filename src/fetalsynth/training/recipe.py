@@ -27,7 +27,7 @@ SHIPPED = Path(__file__).parent / "recipes"
 class Augmentation(BaseModel):
     """Random mirroring (of slices only left for right) and rotation, as in the ultrasound study."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     flip: bool = Field(default=True, description="Mirror half of the images.")
     rotation_degrees: float = Field(
@@ -63,7 +63,7 @@ class Augmentation(BaseModel):
 class Run(BaseModel):
     """What every training run has, whatever it trains on."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     name: str = Field(description="Stands in the report and the model card.")
     description: str = Field("", description="What the recipe is for.")
@@ -71,7 +71,10 @@ class Run(BaseModel):
     augmentation: Augmentation = Augmentation()
     epochs: int = Field(ge=1, description="Passes over the training images.")
     decay_epochs: int = Field(
-        0, ge=0, description="Over the last so many epochs the learning rates fall towards 0."
+        0,
+        ge=0,
+        description="Over the last so many epochs the learning rates fall towards 0; with epochs "
+        "alone on the command line, the same share of them.",
     )
     warmup_images: int = Field(
         0, ge=0, description="Over the first so many images the learning rates rise from 0."
@@ -99,7 +102,10 @@ class Run(BaseModel):
         if any(epoch < 1 for epoch in self.snapshots):
             raise ValueError("snapshots are epochs from 1 on")
         if self.decay_epochs > self.epochs:
-            raise ValueError("decay_epochs are the last of the epochs and cannot be more")
+            raise ValueError(
+                f"decay_epochs are the last of the epochs: give from 0 to {self.epochs}, not "
+                f"{self.decay_epochs}"
+            )
         return self
 
     def kept_epochs(self) -> list[int]:
@@ -222,7 +228,10 @@ def _sentence(item: Any) -> str:
     if item["type"] == "extra_forbidden":
         models = [*RECIPES.values(), *SETTINGS.values(), Augmentation, WatchSettings]
         known = [field for model in models for field in model.model_fields]
-        close = get_close_matches(setting.split(".")[-1], known, n=1)
+        name = setting.split(".")[-1]
+        if name in known:
+            return f"{setting} is no setting of this kind of recipe; leave it out"
+        close = get_close_matches(name, known, n=1)
         return f"{setting} is no setting" + (f" (did you mean {close[0]}?)" if close else "")
     return f"{setting}: {item['msg'].removeprefix('Value error, ')}"
 

@@ -104,7 +104,10 @@ class Flow:
         return {"loss": loss.detach(), "gradient": norm.detach()}
 
     def _dropout_of(self, latents: Tensor) -> AbstractContextManager[object]:
-        """Dropout draws from torch's global generators; here they are seeded by the latents."""
+        """Dropout draws from torch's global generators; here they are seeded by the latents.
+
+        By those of a process's batch, so that masks change with the number of processes.
+        """
         if not self.settings.dropout:
             return nullcontext()
         return _seeded(int(latents[0, :EXTRA].view(torch.int32).sum()), device=latents.device)
@@ -144,27 +147,23 @@ class Flow:
         condition: Condition,
         *,
         guidance: float = 1.0,
-        guide: nn.Module | None = None,
     ) -> Denoise:
         """Noisy images → clean ones, at the spread of the path.
 
-        With a ``guidance`` w other than 1 the answer goes from the guide's through the network's
-        and on: guide + w (network − guide). The guide is a worse network of the same kind
-        (Karras et al., NeurIPS 2024, arXiv 2406.02507), or, with none given, the network without
-        its condition (Ho and Salimans 2022, arXiv 2207.12598). Raises ValueError for a guidance
-        other than 1 with neither.
+        With a ``guidance`` w other than 1 the answer goes from that without the condition through
+        that with it and on: without + w (with − without) (Ho and Salimans 2022, arXiv 2207.12598).
+        Raises ValueError for a guidance other than 1 without a condition.
         """
-        if guidance != 1.0 and guide is None and condition.maps is None:
-            raise ValueError("guidance needs a condition to follow or a network as guide")
+        if guidance != 1.0 and condition.maps is None:
+            raise ValueError("guidance needs a condition to follow")
 
         def denoise(at: path.Point) -> Tensor:
             image = self._image(generator, at, condition)
             if guidance == 1.0:
                 return image
             every = torch.ones(len(at.noisy), dtype=torch.bool, device=at.noisy.device)
-            other = condition if guide is not None else condition.without_maps(every)
-            worse = self._image(guide or generator, at, other)
-            return worse + guidance * (image - worse)
+            without = self._image(generator, at, condition.without_maps(every))
+            return without + guidance * (image - without)
 
         return denoise
 
@@ -176,7 +175,6 @@ class Flow:
         batch: Batch | None = None,
         *,
         sampling: Sampling | None = None,
-        guide: nn.Module | None = None,
     ) -> Tensor:
         """Images (N, channels, S, S) in [−1, 1] from latents and the conditions of ``batch``.
 
@@ -186,12 +184,7 @@ class Flow:
         how = sampling or Sampling(sampler=s.sampler, steps=s.steps, guidance=s.guidance)
         noise = latents[:, :-EXTRA].reshape(-1, s.channels, s.size, s.size)
         condition = condition_of(batch or Batch(images=noise), s)
-        denoise = self.denoiser(
-            generator.eval(),
-            condition,
-            guidance=how.guidance,
-            guide=None if guide is None else guide.eval(),
-        )
+        denoise = self.denoiser(generator.eval(), condition, guidance=how.guidance)
         times = schedule(steps=how.steps, mean=s.time_mean, sd=s.time_sd)
         return self.to_images(integrate(denoise, noise, times, sampler=how.sampler))
 

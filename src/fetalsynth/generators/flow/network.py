@@ -34,7 +34,7 @@ class FlowNetwork(nn.Module):
             nn.Linear(2 * FREQUENCIES, embedding), nn.SiLU(), nn.Linear(embedding, embedding)
         )
         self.told = nn.Linear(told, embedding, bias=False) if told else None
-        entry = (s.channels * s.inputs + labels * s.label_slices) * fold
+        entry = (s.channels + labels * s.label_slices) * fold
         self.entry = nn.Conv2d(entry, s.widths[0], 3, padding=1)
         self.down, self.shrink = nn.ModuleList(), nn.ModuleList()
         for level, width in enumerate(s.widths):

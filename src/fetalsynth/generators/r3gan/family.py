@@ -12,6 +12,7 @@ from fetalsynth.generators.batch import Batch
 from fetalsynth.generators.r3gan import augmentation, losses
 from fetalsynth.generators.r3gan.networks import R3GANDiscriminator, R3GANGenerator, initialise
 from fetalsynth.generators.settings import R3GANSettings
+from fetalsynth.generators.updating import update
 
 EXTRA = 2 * augmentation.NUMBERS + 1  # columns beside the latents proper that steer a step
 Precision = Callable[[], AbstractContextManager[object]]
@@ -81,7 +82,7 @@ class R3GAN:
         of_real, of_synthetic = (each.mean() for each in penalties.chunk(2))
         loss_discriminator = losses.discriminator_loss(on_real, on_synthetic)
         penalised = loss_discriminator + self.settings.gamma / 2 * (of_real + of_synthetic)
-        _update(optimizers["discriminator"], penalised, self.discriminator, average_gradients)
+        update(penalised, {"discriminator": self.discriminator}, optimizers, average_gradients)
 
         self.discriminator.requires_grad_(False)
         with precision():
@@ -89,7 +90,7 @@ class R3GAN:
                 still_real = self.discriminator(real)
             fooled = self.discriminator(seen)
         loss_generator = losses.generator_loss(still_real, fooled)
-        _update(optimizers["generator"], loss_generator, self.generator, average_gradients)
+        update(loss_generator, {"generator": self.generator}, optimizers, average_gradients)
         gaps = (on_real - on_synthetic).detach()
         return {
             "loss_discriminator": loss_discriminator.detach(),
@@ -179,15 +180,3 @@ class R3GAN:
 
 def _spread(images: Tensor) -> Tensor:
     return images.std(0, correction=0).mean()
-
-
-def _update(
-    optimizer: torch.optim.Optimizer,
-    loss: Tensor,
-    network: nn.Module,
-    average_gradients: Callable[[Iterable[nn.Parameter]], None],
-) -> None:
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    average_gradients(network.parameters())
-    optimizer.step()

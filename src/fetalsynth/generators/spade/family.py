@@ -17,6 +17,7 @@ from fetalsynth.generators.spade.calibration import calibrate_statistics, settle
 from fetalsynth.generators.spade.discriminator import SPADEDiscriminator
 from fetalsynth.generators.spade.encoder import SPADEEncoder
 from fetalsynth.generators.spade.generator import SPADEGenerator
+from fetalsynth.generators.updating import update
 
 Maps = list[list[Tensor]]
 
@@ -92,7 +93,7 @@ class SPADE:
         with precision():
             on_synthetic, on_real = self._judge(synthetic.detach(), batch)
         loss = losses.hinge_discriminator(on_real, on_synthetic)
-        _update(loss, {"discriminator": self.discriminator}, optimizers, average_gradients)
+        update(loss, {"discriminator": self.discriminator}, optimizers, average_gradients)
         right_on_real, right_on_synthetic = losses.correct(on_real, on_synthetic)
         return {
             "loss_discriminator": loss.detach(),
@@ -133,7 +134,7 @@ class SPADE:
         }
         total = torch.stack([weights[name] * value.float() for name, value in found.items()]).sum()
         learning = {k: v for k, v in self.networks().items() if k != "discriminator"}
-        _update(total, learning, optimizers, average_gradients)
+        update(total, learning, optimizers, average_gradients)
         return synthetic, found
 
     def _judge(self, synthetic: Tensor, batch: Batch) -> tuple[Maps, Maps]:
@@ -232,17 +233,3 @@ def _initialise(module: nn.Conv2d | nn.Linear, *, gain: float, rng: torch.Genera
         return
     original = module.get_parameter("parametrizations.weight.original")
     nn.init.xavier_normal_(original, gain, generator=rng)
-
-
-def _update(
-    loss: Tensor,
-    networks: dict[str, nn.Module],
-    optimizers: dict[str, torch.optim.Optimizer],
-    average_gradients: Callable[[Iterable[nn.Parameter]], None],
-) -> None:
-    for name in networks:
-        optimizers[name].zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    for name, network in networks.items():
-        average_gradients(network.parameters())
-        optimizers[name].step()
