@@ -17,16 +17,21 @@ from fetalsynth.artifacts.images import ImagesWriter
 from fetalsynth.artifacts.manifest import draft, read_manifest
 from fetalsynth.artifacts.scores import read_scores
 from fetalsynth.cli.main import main
-from fetalsynth.datasets.asked_heads import AskedHead, compare
+from fetalsynth.datasets.asked_heads import AskedHead, compare, read_asked
 from fetalsynth.datasets.measured_heads import measure_heads
 from planted_heads import HEAD, PLANTED, Planted, picture, scaled
 
 
 def images_artifact(
-    folder: Path, heads: list[Ellipse], *, sizes: list[float] | None = None, side: int = 128
+    folder: Path,
+    heads: list[Ellipse],
+    *,
+    sizes: list[float] | None = None,
+    side: int = 128,
+    synthetic: bool = True,
 ) -> Path:
     """Planted heads with their ellipses asked for, times ``sizes``, in the table."""
-    manifest = draft(kind="images", configuration={"n": len(heads)}, synthetic=True)
+    manifest = draft(kind="images", configuration={"n": len(heads)}, synthetic=synthetic)
     with building(folder, manifest) as inside:
         writer = ImagesWriter(inside)
         for k, head in enumerate(heads):
@@ -69,7 +74,6 @@ def test_the_command_measures_and_compares(
     assert main([*command, "--floor", str(images)]) == 0
     said = capsys.readouterr().out
     assert "4 heads on 4 images" in said
-    assert "floor (real images)" in said
     rows = rows_of(out / "heads.csv")
     assert [row["file"] for row in rows] == [f"images/head{k}.png" for k in range(4)]
     for row, head in zip(rows, HEADS, strict=True):
@@ -99,6 +103,34 @@ def test_the_command_measures_and_compares(
     again = ["anatomy", "head-circumference", str(out), "--out", str(tmp_path / "again")]
     assert main(again) == 2
     assert "holds scores, but images are needed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("synthetic", "label", "other"),
+    [(True, "synthetic images", "real images"), (False, "real images", "synthetic images")],
+)
+def test_the_floor_is_called_what_its_manifest_says(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    synthetic: bool,
+    label: str,
+    other: str,
+) -> None:
+    images = images_artifact(tmp_path / "images", HEADS[:3])
+    floor = images_artifact(tmp_path / "floor", HEADS[:3], synthetic=synthetic)
+    out = tmp_path / "out"
+    command = ["anatomy", "head-circumference", str(images), "--floor", str(floor)]
+    assert main([*command, "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert f"floor ({label})" in said
+    assert other not in said
+    page = (out / "report.html").read_text()
+    assert f'<th scope="col">Floor ({label})</th>' in page
+    assert ("no floor of real images" in page) == synthetic
+    metrics = read_scores(out).metrics.values()
+    assert sum(one.floor is not None for one in metrics) == 7
+    for one in metrics:
+        assert one.settings.get("floor_of") == (None if one.floor is None else label)
 
 
 def test_heads_of_the_wrong_size_are_told(tmp_path: Path) -> None:
@@ -150,6 +182,82 @@ def test_asked_heads_of_label_maps_of_another_size(tmp_path: Path) -> None:
     command = ["anatomy", "head-circumference", str(images), "--asked", str(maps)]
     assert main([*command, "--out", str(out)]) == 0
     assert all(abs(float(row["relative_error"])) < 0.02 for row in rows_of(out / "heads.csv"))
+
+
+ELLIPSE = ",".join(ellipse_columns(HEAD))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "file,head_circumference_mm\nhead0.png,200\nelse.png,210\nhead0.png,220\n",
+            "{csv}, line 4: gives other values for head0.png than line 2",
+        ),
+        (
+            "file,head_circumference_mm\nhead0.png,\nhead0.png,220\n",
+            "{csv}, line 3: gives other values for head0.png than line 2",
+        ),
+        (
+            "file,head_circumference_mm,pixel_spacing_y_mm\nhead0.png,200,1.5\n",
+            "{csv}, line 2: gives pixel_spacing_y_mm without pixel_spacing_x_mm; give both",
+        ),
+        (
+            "file,head_circumference_mm,pixel_spacing_y_mm,pixel_spacing_x_mm\n"
+            "head0.png,200,1.5,1.5\nelse.png,200,,1.5\n",
+            "{csv}, line 3: gives pixel_spacing_x_mm without pixel_spacing_y_mm; give both",
+        ),
+        (
+            "file,ellipse_center_x_px,ellipse_center_y_px,ellipse_angle_deg\nhead0.png,60,,up\n",
+            "{csv}, line 2: its ellipse has no number for ellipse_center_y_px (missing), "
+            "ellipse_semi_major_px (missing), ellipse_semi_minor_px (missing), "
+            "ellipse_angle_deg (up); give all",
+        ),
+        (
+            f"file,{ELLIPSE}\nhead0.png,60,60,nan,30,0\n",
+            "{csv}, line 2: its ellipse has no number for ellipse_semi_major_px (nan); give all",
+        ),
+        (f"file,{ELLIPSE}\nhead0.png,60,60,20,30,0\n", "{csv}, line 2: the semi-axes"),
+    ],
+)
+def test_faulty_tables_of_asked_heads_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, said: str
+) -> None:
+    images = images_artifact(tmp_path / "images", HEADS[:1])
+    table, out = tmp_path / "c2.csv", tmp_path / "out"
+    table.write_text(text)
+    command = ["anatomy", "head-circumference", str(images), "--asked", str(table)]
+    assert main([*command, "--out", str(out)]) == 2
+    told = capsys.readouterr().err.strip()
+    assert said.format(csv=table) in told
+    assert "images.csv" not in told
+    assert not out.exists()
+
+
+def test_a_file_listed_twice_alike_is_one_head(tmp_path: Path) -> None:
+    table = tmp_path / "asked.csv"
+    table.write_text("file,head_circumference_mm\na.png,200\na.png,200.0\n")
+    head = read_asked(table).find("images/a.png")
+    assert head is not None
+    assert head.circumference_mm == 200
+
+
+@pytest.mark.parametrize("given", ["own", "--asked"])
+def test_a_broken_ellipse_of_an_artifact_names_its_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], given: str
+) -> None:
+    images = images_artifact(tmp_path / "images", HEADS[:1])
+    broken = tmp_path / "broken"
+    with building(broken, draft(kind="images", configuration={}, synthetic=True)) as inside:
+        writer = ImagesWriter(inside)
+        extra = {"ellipse_center_x_px": "60", "ellipse_angle_deg": "up"}
+        writer.add(np.eye(64, dtype=np.uint8), name="head0", subject="", extra=extra)
+        writer.close()
+    sources = [str(broken)] if given == "own" else [str(images), "--asked", str(broken)]
+    out = tmp_path / "out"
+    assert main(["anatomy", "head-circumference", *sources, "--out", str(out)]) == 2
+    told = capsys.readouterr().err
+    assert f"{broken / 'images.csv'}, images/head0.png: its ellipse has no number for" in told
 
 
 def test_no_common_unit_no_comparison(tmp_path: Path) -> None:

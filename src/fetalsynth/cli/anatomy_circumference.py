@@ -13,7 +13,7 @@ from fetalsynth.errors import UserError
 if TYPE_CHECKING:
     from fetalsynth.artifacts.manifest import Input, Manifest
     from fetalsynth.cli.anatomy_circumference_rows import Measured
-    from fetalsynth.datasets.asked_heads import AskedHeads
+    from fetalsynth.datasets.asked_heads import AskedTable
 
 _ABOUT = "anatomy head-circumference"
 
@@ -31,7 +31,8 @@ class HeadCircumference:
     file with a column file; by default the images' own table, where it has heads."""
     floor: Path | None = None
     """Real images with outlines (an import of HC18): the error of the measurement itself. Of an
-    artifact with a held-out part, that part."""
+    artifact with a held-out part, that part. Synthetic images are labelled as such: whatever is
+    odd about them is in such a floor too."""
     split: str | None = None
     """Only this split of the images (train or test)."""
     seed: int = 0
@@ -60,7 +61,8 @@ def run(arguments: list[str]) -> int:
         reference = None if floor is None else _reference(wanted, measure_set(floor, None))
         record_facts(folder, {"images": len(measured.rows), "found": measured.found})
         comparisons = write_all(folder, measured, reference, manifest=manifest, seed=wanted.seed)
-    print_summary(measured, comparisons)
+    floor_of = None if reference is None else reference.images
+    print_summary(measured, comparisons, floor_of=floor_of)
     print(f"report: {wanted.out / 'report.html'}")
     return 0 if measured.found else 1
 
@@ -85,7 +87,7 @@ def _reference(wanted: HeadCircumference, measured: Measured) -> Measured:
 
 
 def _draft(
-    wanted: HeadCircumference, images: Input, asked: AskedHeads | None, floor: Input | None
+    wanted: HeadCircumference, images: Input, asked: AskedTable | None, floor: Input | None
 ) -> Manifest:
     from fetalsynth.artifacts.manifest import draft
 

@@ -9,9 +9,10 @@ from typing import Any
 
 from fetalsynth.anatomy.ellipse import ellipse_columns
 from fetalsynth.anatomy.skull.fit import DOUBTFUL
+from fetalsynth.artifacts.images import TABLE
 from fetalsynth.artifacts.manifest import Input
 from fetalsynth.datasets.asked_heads import (
-    AskedHeads,
+    AskedTable,
     Comparison,
     asked_of_record,
     compare,
@@ -49,6 +50,11 @@ class Measured:
     rows: list[Row] = field(default_factory=list)
 
     @property
+    def images(self) -> str:
+        """What kind of images they are, in words."""
+        return "synthetic images" if self.synthetic else "real images"
+
+    @property
     def found(self) -> int:
         """On how many images a head was found."""
         return sum(row["head_circumference_px"] is not None for row in self.rows)
@@ -69,7 +75,7 @@ class Measured:
         return [row for row in self.rows if row["asked_circumference"] is not None]
 
 
-def open_asked(path: Path | None) -> AskedHeads | None:
+def open_asked(path: Path | None) -> AskedTable | None:
     """The heads of ``--asked``, None for those of the images' own table."""
     return None if path is None else read_asked(path)
 
@@ -104,18 +110,19 @@ def open_set(
     return OpenSet(source=source, heads=heads, total=total, synthetic=synthetic)
 
 
-def measure_set(images: OpenSet, asked: AskedHeads | None) -> Measured:
+def measure_set(images: OpenSet, asked: AskedTable | None) -> Measured:
     """Measure all images and compare them with ``asked``, or with their own table.
 
     Raises UserError where ``asked`` knows none of the images.
     """
     gallery = Gallery(images.total)
     measured = Measured(source=images.source, synthetic=images.synthetic, gallery=gallery)
+    table = Path(images.source.path) / TABLE
     known = 0
     with Progress(label=images.source.role, total=images.total) as progress:
         for head in images.heads:
             record = head.record
-            one = asked_of_record(record) if asked is None else asked.find(record.file)
+            one = asked_of_record(record, table=table) if asked is None else asked.find(record.file)
             known += one is not None
             comparison = None if one is None else compare(head, one)
             outline = None if one is None else one.on(*head.pixels.shape[:2]).ellipse

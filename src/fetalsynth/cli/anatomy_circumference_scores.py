@@ -19,9 +19,13 @@ def scores_of(
     error: MeasurementError | None,
     floor: MeasurementError | None,
     *,
+    floor_of: str | None,
     pictures: dict[str, str],
 ) -> Scores:
-    """Sizes, and where heads were asked for the errors with those of real images as floor."""
+    """Sizes, and where heads were asked for the errors with those of other images as floor.
+
+    ``floor_of`` says in words what images those are.
+    """
     source = measured.source
     read = {"path": source.path, "digest": source.digest, "count": len(measured.rows)}
     metrics = _sizes(measured)
@@ -33,7 +37,14 @@ def scores_of(
     else:
         metrics |= _differences(error, floor, synthetic=measured.synthetic)
         metrics |= _agreement(error, floor, synthetic=measured.synthetic)
+    metrics = {name: _labelled(metric, floor_of) for name, metric in metrics.items()}
     return Scores(metrics=metrics, inputs={"images": read}, unjudged=unjudged, pictures=pictures)
+
+
+def _labelled(metric: Metric, floor_of: str | None) -> Metric:
+    if metric.floor is None:
+        return metric
+    return metric.model_copy(update={"settings": {**metric.settings, "floor_of": floor_of}})
 
 
 def _sizes(measured: Measured) -> dict[str, Metric]:

@@ -36,7 +36,8 @@ def write_all(
         pictures["worst"] = WORST
         write_sheet(folder / WORST, measured.gallery.worst)
     figure = _figure(folder, measured, error)
-    scores = scores_of(measured, error, floor, pictures=pictures)
+    floor_of = None if reference is None else reference.images
+    scores = scores_of(measured, error, floor, floor_of=floor_of, pictures=pictures)
     write_scores(folder, scores)
     write_report(folder, manifest, scores=scores, rows=measured.rows, figure=figure, table=TABLE)
     return error, floor
@@ -93,7 +94,10 @@ def _figure(folder: Path, measured: Measured, error: MeasurementError | None) ->
 
 
 def print_summary(
-    measured: Measured, errors: tuple[MeasurementError | None, MeasurementError | None]
+    measured: Measured,
+    errors: tuple[MeasurementError | None, MeasurementError | None],
+    *,
+    floor_of: str | None,
 ) -> None:
     """What a person wants to know before opening the report."""
     doubtful = sum(row["flag"] == DOUBT for row in measured.rows)
@@ -102,7 +106,8 @@ def print_summary(
     if sizes:
         middle = median(sizes)
         print(f"  circumference {sizes[0]:.0f} to {sizes[-1]:.0f} {unit}, median {middle:.0f}")
-    for name, error in zip(("asked against measured", "floor (real images)"), errors, strict=True):
+    names = ("asked against measured", f"floor ({floor_of})")
+    for name, error in zip(names, errors, strict=True):
         if error is not None:
             print(f"  {name}: {in_words(error)}")
 

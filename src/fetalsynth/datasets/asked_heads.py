@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from fetalsynth.anatomy.ellipse import (
@@ -21,13 +21,12 @@ from fetalsynth.anatomy.ellipse import (
 from fetalsynth.artifacts.digest import digest_file
 from fetalsynth.artifacts.images import TABLE, ImageRecord, read_table
 from fetalsynth.artifacts.manifest import Input, input_from, is_artifact
-from fetalsynth.datasets.measured_heads import MeasuredHead, Spacing, in_mm
+from fetalsynth.datasets.measured_heads import MeasuredHead, Spacing, in_mm, overlap
 from fetalsynth.errors import UserError, explaining
-
-Floats = NDArray[np.float64]
 
 CIRCUMFERENCE = "head_circumference_mm"
 _SPACINGS = ("pixel_spacing_y_mm", "pixel_spacing_x_mm")
+_ELLIPSE = tuple(f"ellipse_{field.name}" for field in fields(Ellipse))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +74,7 @@ class Comparison:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AskedHeads:
+class AskedTable:
     """Asked heads by the name of their image, and where they were read."""
 
     by_file: Mapping[str, AskedHead]
@@ -111,49 +110,27 @@ def compare(head: MeasuredHead, asked: AskedHead) -> Comparison | None:
         asked=true,
         unit="px" if spacing is None else "mm",
         asked_from=origin,
-        overlap=None if found is None or asked.ellipse is None else _dice(found, asked.ellipse),
+        overlap=None if found is None or asked.ellipse is None else overlap(found, asked.ellipse),
     )
 
 
-def _dice(one: Ellipse, other: Ellipse) -> float:
-    """Dice coefficient of two ellipses, by counting 200 × 200 places of the first's square."""
-    reach = 1.02 * max(
-        one.semi_major_px,
-        other.semi_major_px
-        + float(np.hypot(one.center_x_px - other.center_x_px, one.center_y_px - other.center_y_px)),
-    )
-    step = np.linspace(-reach, reach, 200)
-    a, b = (
-        _inside(e, one.center_x_px + step, one.center_y_px + step[:, None]) for e in (one, other)
-    )
-    return float(2 * (a & b).sum() / (a.sum() + b.sum()))
+def asked_of_record(record: ImageRecord, *, table: Path = Path(TABLE)) -> AskedHead | None:
+    """What a row of the ``images.csv`` at ``table`` asks for; None where it knows no head.
 
-
-def _inside(ellipse: Ellipse, x: Floats, y: Floats) -> NDArray[np.bool_]:
-    turn = np.radians(ellipse.angle_deg)
-    dx, dy = x - ellipse.center_x_px, y - ellipse.center_y_px
-    along = (dx * np.cos(turn) + dy * np.sin(turn)) / ellipse.semi_major_px
-    across = (dy * np.cos(turn) - dx * np.sin(turn)) / ellipse.semi_minor_px
-    return np.asarray(along**2 + across**2 <= 1)
-
-
-def asked_of_record(record: ImageRecord) -> AskedHead | None:
-    """What a row of ``images.csv`` asks for; None where it knows no head.
-
-    Raises UserError for a broken ellipse or circumference.
+    Raises UserError that names ``table`` for a broken ellipse or circumference.
     """
     cells = dict(record.extra)
     down, along = record.pixel_spacing_y_mm, record.pixel_spacing_x_mm
     spacing = None if down is None or along is None else (down, along)
-    return _asked(cells, spacing, where=record.file)
+    return _asked(cells, spacing, where=f"{table}, {record.file}")
 
 
-def read_asked(path: Path) -> AskedHeads:
+def read_asked(path: Path) -> AskedTable:
     """The heads of an ``images`` artifact, or of a CSV file with the column ``file``.
 
     A CSV file has the columns ``ellipse_*`` (in pixels of the measured images) or
-    ``head_circumference_mm``, or both. Raises UserError where it has none of these, or an artifact
-    was changed or has no heads.
+    ``head_circumference_mm``, or both. Raises UserError where it has none of these, a line of it is
+    broken or contradicts another, or an artifact was changed or has no heads.
     """
     rows, source = _artifact(path) if is_artifact(path) else _csv(path)
     known = {file: head for file, head in rows if head is not None}
@@ -161,7 +138,7 @@ def read_asked(path: Path) -> AskedHeads:
         raise UserError(f"{path}: knows no head (columns ellipse_… or {CIRCUMFERENCE})")
     stems = Counter(map(_stem, known))
     short = {_stem(file): head for file, head in known.items() if stems[_stem(file)] == 1}
-    return AskedHeads(by_file={**short, **known}, source=source)
+    return AskedTable(by_file={**short, **known}, source=source)
 
 
 def _stem(file: str) -> str:
@@ -172,7 +149,7 @@ def _artifact(folder: Path) -> tuple[list[tuple[str, AskedHead | None]], Input]:
     source = input_from(folder, role="asked", kind="images")
     rows = []
     for record in read_table(folder):
-        head = asked_of_record(record)
+        head = asked_of_record(record, table=folder / TABLE)
         if head is not None:
             head = replace(head, size=_size(folder / record.file))
         rows.append((record.file, head))
@@ -195,26 +172,61 @@ def _csv(path: Path) -> tuple[list[tuple[str, AskedHead | None]], Input]:
         table = csv.DictReader(stream)
         if "file" not in (table.fieldnames or ()):
             raise UserError(f"{path}: lacks the column file")
-        rows = []
+        rows: dict[str, tuple[int, AskedHead | None]] = {}
         for cells in table:
             where = f"{path}, line {table.line_num}"
             if None in cells or None in cells.values():
                 raise UserError(f"{where}: has not as many cells as the first line")
-            down, along = (_number(cells, name, where=where) for name in _SPACINGS)
-            spacing = None if down is None or along is None else (down, along)
-            rows.append((cells["file"], _asked(cells, spacing, where=where)))
-    return rows, Input(role="asked", path=str(path), digest=digest_file(path))
+            head = _asked(cells, _spacing(cells, where=where), where=where)
+            line, before = rows.setdefault(cells["file"], (table.line_num, head))
+            if head != before:
+                raise UserError(
+                    f"{where}: gives other values for {cells['file']} than line {line}; keep one"
+                )
+    source = Input(role="asked", path=str(path), digest=digest_file(path))
+    return [(file, head) for file, (_, head) in rows.items()], source
+
+
+def _spacing(cells: Mapping[str, str], *, where: str) -> Spacing | None:
+    down, along = (_number(cells, name, where=where) for name in _SPACINGS)
+    if down is not None and along is not None:
+        return down, along
+    if down is not None or along is not None:
+        there, lacking = _SPACINGS if along is None else _SPACINGS[::-1]
+        raise UserError(f"{where}: gives {there} without {lacking}; give both or neither")
+    return None
 
 
 def _asked(cells: Mapping[str, str], spacing: Spacing | None, *, where: str) -> AskedHead | None:
-    try:
-        ellipse = ellipse_from_columns(cells)
-    except ValueError as error:
-        raise UserError(f"{where}: its ellipse is broken ({error}); mend {TABLE}") from error
+    ellipse = _ellipse(cells, where=where)
     circumference = _number(cells, CIRCUMFERENCE, where=where)
     if ellipse is None and circumference is None:
         return None
     return AskedHead(ellipse=ellipse, circumference_mm=circumference, spacing_mm=spacing)
+
+
+def _ellipse(cells: Mapping[str, str], *, where: str) -> Ellipse | None:
+    texts = {name: cells.get(name, "") for name in _ELLIPSE}
+    bad = [f"{name} ({text or 'missing'})" for name, text in texts.items() if not _is_number(text)]
+    if bad and any(texts.values()):
+        raise UserError(
+            f"{where}: its ellipse has no number for {', '.join(bad)}; give all of "
+            f"{', '.join(_ELLIPSE)}, or none"
+        )
+    ellipse = ellipse_from_columns(texts)
+    if ellipse is not None and not ellipse.semi_major_px >= ellipse.semi_minor_px > 0:
+        raise UserError(
+            f"{where}: the semi-axes of its ellipse are not positive, or ellipse_semi_minor_px is "
+            "the longer; mend them"
+        )
+    return ellipse
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def _number(cells: Mapping[str, str], name: str, *, where: str) -> float | None:

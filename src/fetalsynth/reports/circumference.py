@@ -49,7 +49,7 @@ def write_report(
     }
     context = {
         "metrics": metric_rows(scores.metrics),
-        "floored": any(metric.floor is not None for metric in scores.metrics.values()),
+        "floor_of": _floor_of(scores),
         "unjudged": scores.unjudged,
         "figure": None if figure is None else Markup(figure),
         "pictures": {name: embed(folder, file) for name, file in scores.pictures.items()},
@@ -66,6 +66,12 @@ def write_report(
     }
     text = render("circumference.html", title="Head circumference", context=context)
     write_text(folder / FILENAME, text)
+
+
+def _floor_of(scores: Scores) -> str | None:
+    """Of what images the floors are, in words; None where there are none."""
+    kinds = [one.settings["floor_of"] for one in scores.metrics.values() if one.floor is not None]
+    return str(kinds[0]) if kinds else None
 
 
 def _cell(name: str, value: Any) -> str:
