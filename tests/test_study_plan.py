@@ -135,6 +135,21 @@ def test_resolutions_take_the_data_of_their_size(hc18_like: DataFacts, tmp_path:
     assert recipes == {64, 128}
 
 
+def test_generators_are_compared_at_the_sizes_that_are_there(
+    hc18_like: DataFacts, tmp_path: Path
+) -> None:
+    larger = make_images(tmp_path / "larger", count=30, size=128)
+    alone = make_plan(load_study("generators"), data=[hc18_like])
+    both = make_plan(load_study("generators"), data=[hc18_like, larger])
+    families = ["dcgan", "r3gan", "flow", "flow"]
+    for plan, sizes in ((alone, [64]), (both, [64, 128])):
+        trained = [plan.trainings[step.name].generator for step in plan.of_kind("train")]
+        made = sorted((one.size, families.index(one.family)) for one in trained)
+        assert made == sorted((size, families.index(f)) for size in sizes for f in families)
+        conditions = {one.condition for one in trained if one.family == "flow"}
+        assert conditions == {"none", "head"}
+
+
 def test_decaying_rates_are_trainings_of_their_own_and_constant_ones_snapshots(
     tmp_path: Path,
 ) -> None:
