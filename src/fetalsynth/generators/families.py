@@ -12,11 +12,9 @@ from torch import Tensor, nn
 from fetalsynth.generators.batch import Batch
 from fetalsynth.generators.dcgan import DCGAN
 from fetalsynth.generators.flow.family import Flow
-from fetalsynth.generators.r3gan.family import R3GAN
 from fetalsynth.generators.settings import (
     DCGANSettings,
     FlowSettings,
-    R3GANSettings,
     Settings,
     UNetSettings,
 )
@@ -63,8 +61,6 @@ def build(settings: Settings, *, perceptual: nn.Module | None = None) -> Family:
     """
     if isinstance(settings, DCGANSettings):
         return DCGAN(settings)
-    if isinstance(settings, R3GANSettings):
-        return R3GAN(settings)
     if isinstance(settings, UNetSettings):
         return Segmenter(settings)
     if isinstance(settings, FlowSettings):

@@ -229,94 +229,12 @@ class FlowSettings(BaseModel):
         return self
 
 
-class R3GANSettings(BaseModel):
-    """Architecture and optimisation of R3GAN-lite; the defaults cost about what DCGAN's do."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    family: Literal["r3gan"] = "r3gan"
-    size: int = Field(64, ge=32, le=512, description="Pixels per side, a power of two.")
-    channels: Literal[1, 3] = Field(1, description="1 for grey, 3 for RGB.")
-    latents: int = Field(64, ge=1, description="Random numbers that an image is made from.")
-    generator_width: int = Field(
-        16, ge=1, description="Channels at full size; doubled at every halving of the size."
-    )
-    discriminator_width: int = Field(16, ge=1, description="The same for the discriminator.")
-    max_width: int = Field(512, ge=1, description="Most channels anywhere.")
-    blocks: int = Field(1, ge=1, le=8, description="Residual blocks per resolution.")
-    expansion: float = Field(
-        1.0, gt=0, le=4, description="Channels of a block's 3 × 3, as a multiple of the width."
-    )
-    group_width: int | None = Field(
-        None, ge=1, description="Channels of each group of the 3 × 3; None for one group."
-    )
-    learning_rate: float = Field(5e-4, gt=0, description="Adam's step size.")
-    beta1: float = Field(0.0, ge=0, lt=1, description="Adam's first decay.")
-    beta2: float = Field(0.99, ge=0, lt=1, description="Adam's second decay.")
-    penalty: Literal["difference", "exact"] = Field(
-        "difference",
-        description="Gradient penalty by differences, or by differentiating twice in float32.",
-    )
-    gamma: float = Field(
-        1.0, ge=0, description="Weight of the gradient penalties; sizes twice as large want more."
-    )
-    distance: float = Field(
-        0.05, gt=0, le=1, description="Of the differences, in grey levels of −1 to 1."
-    )
-    augmented: float = Field(
-        0.4, ge=0, le=1, description="Share of the images that the discriminator sees augmented."
-    )
-    brightness: float = Field(
-        0.2, ge=0, le=2, description="Those are lighter or darker by up to this much."
-    )
-    contrast: float = Field(
-        0.2, ge=0, le=1, description="And of more or less contrast by up to this share."
-    )
-    translation: float = Field(
-        0.125, ge=0, le=0.5, description="And moved by up to this share of the side, each way."
-    )
-    cutout: float = Field(
-        0.5, ge=0, le=1, description="And without a square of this share of the side."
-    )
-
-    def widths(self, width: int) -> list[int]:
-        """Channels at 4, 8, … pixels up to the size, for ``width`` at full size."""
-        stages = self.size.bit_length() - 2
-        return [min(width << k, self.max_width) for k in reversed(range(stages))]
-
-    def middle(self, width: int) -> int:
-        """Channels of the 3 × 3 of a block of ``width``."""
-        return max(1, round(self.expansion * width))
-
-    def groups(self, width: int) -> int:
-        """Groups of the 3 × 3 of a block of ``width``."""
-        return max(1, self.middle(width) // self.group_width) if self.group_width else 1
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        if self.size & (self.size - 1):
-            raise ValueError(f"size must be a power of two from 32 to 512, not {self.size}")
-        for first in (self.generator_width, self.discriminator_width):
-            for width in self.widths(first):
-                if self.groups(width) > 1 and self.middle(width) % (self.group_width or 1):
-                    raise ValueError(
-                        f"group_width {self.group_width} does not divide the {self.middle(width)} "
-                        f"channels of the 3 × 3 in a block of {width}"
-                    )
-        return self
-
-
-Settings = DCGANSettings | R3GANSettings | SPADESettings | UNetSettings | FlowSettings
+Settings = DCGANSettings | SPADESettings | UNetSettings | FlowSettings
 SETTINGS: dict[
     str,
-    type[DCGANSettings]
-    | type[R3GANSettings]
-    | type[SPADESettings]
-    | type[UNetSettings]
-    | type[FlowSettings],
+    type[DCGANSettings] | type[SPADESettings] | type[UNetSettings] | type[FlowSettings],
 ] = {
     "dcgan": DCGANSettings,
-    "r3gan": R3GANSettings,
     "spade": SPADESettings,
     "unet": UNetSettings,
     "flow": FlowSettings,

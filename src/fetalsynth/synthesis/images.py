@@ -20,7 +20,7 @@ from fetalsynth.generators.families import Family
 from fetalsynth.generators.flow.family import Flow
 from fetalsynth.generators.flow.sampling import Sampling
 from fetalsynth.generators.levels import to_levels
-from fetalsynth.generators.settings import DCGANSettings, FlowSettings, R3GANSettings, Settings
+from fetalsynth.generators.settings import DCGANSettings, FlowSettings, Settings
 from fetalsynth.progress import Progress
 from fetalsynth.randomness import torch_rng
 from fetalsynth.synthesis.asked_heads import Heads
@@ -54,7 +54,7 @@ class LoadedModel:
     """A generator ready to sample, on its device, and where it came from."""
 
     family: Family
-    settings: DCGANSettings | R3GANSettings | FlowSettings
+    settings: DCGANSettings | FlowSettings
     manifest: Manifest
     folder: Path
     epoch: int
@@ -77,7 +77,7 @@ def load_model(
     """
     manifest = read_manifest(folder, kind="model")
     settings = settings_of(manifest, folder=folder)
-    if not isinstance(settings, DCGANSettings | R3GANSettings | FlowSettings):
+    if not isinstance(settings, DCGANSettings | FlowSettings):
         raise UserError(f"{folder}: holds a {settings.family} model, which needs --labels")
     device = device or torch.device("cpu")
     epoch = chosen_epoch(manifest.facts) if epoch is None else epoch

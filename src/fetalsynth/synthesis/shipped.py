@@ -12,7 +12,7 @@ from fetalsynth.errors import UserError
 MODELS = Path(__file__).parents[1] / "models"
 LARGEST_BYTES = 16_000_000
 
-_MAKERS = {"dcgan": "a DCGAN", "r3gan": "an R3GAN", "flow": "flow matching"}
+_MAKERS = {"dcgan": "a DCGAN", "flow": "flow matching"}
 
 
 def shipped_models() -> dict[str, Path]:

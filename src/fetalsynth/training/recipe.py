@@ -14,7 +14,6 @@ from fetalsynth.generators.settings import (
     SETTINGS,
     DCGANSettings,
     FlowSettings,
-    R3GANSettings,
     Settings,
     SPADESettings,
     UNetSettings,
@@ -123,7 +122,7 @@ class Run(BaseModel):
 class Recipe(Run):
     """A training run on images, but for its data and its seed."""
 
-    generator: DCGANSettings | R3GANSettings | FlowSettings = Field(discriminator="family")
+    generator: DCGANSettings | FlowSettings = Field(discriminator="family")
     batch_size: int = Field(64, ge=2, description="Images per update, over all processes.")
     images: int | None = Field(
         None,
@@ -173,7 +172,6 @@ class SliceRecipe(Run):
 
 RECIPES: dict[str, type[Recipe] | type[SliceRecipe]] = {
     "dcgan": Recipe,
-    "r3gan": Recipe,
     "flow": Recipe,
     "spade": SliceRecipe,
     "unet": SliceRecipe,
