@@ -568,7 +568,7 @@ def test_what_cannot_be_is_said_in_one_line(
         ([model, "--n", "2"], "give --labels DIR instead of --n"),
         ([model, "--labels", labels, "--heads", labels], "give one of the two"),
         ([model, "--labels", labels, "--steps", "0"], "--steps 0: must be 1 or more"),
-        ([model, "--labels", labels, "--guidance", "-1"], "must be a number from 0 on"),
+        ([model, "--labels", labels, "--guidance", "-1"], "give a number from 0 to 20"),
         ([sure, "--labels", labels, "--guidance", "2"], "never learned to do without"),
         ([spade, "--labels", labels, "--steps", "4"], "--steps: is for flow models"),
         ([spade, "--labels", labels, "--sampler", "heun"], "--sampler: is for flow models"),
