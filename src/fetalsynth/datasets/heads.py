@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,8 @@ from fetalsynth.datasets.splits import TRAIN
 from fetalsynth.errors import UserError, explaining
 
 THICKNESS = "skull_thickness_mm"
+
+Drawn = TypeVar("Drawn")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,30 +114,24 @@ def labels_of_record(record: ImageRecord, *, height: int, width: int) -> NDArray
 
     The skull is as thick as the column ``skull_thickness_mm`` says, else as
     :func:`fetalsynth.anatomy.heads2d.labels.skull_thickness_mm` draws it.
-    Raises UserError for a broken ellipse or a head below 8 pixels.
+    Raises UserError for a broken ellipse or a head too small to draw.
     """
-    head = head_of_record(record, height=height, width=width)
-    if head is None:
-        return None
-    try:
-        return labels_of_ellipse(
-            head.ellipse,
-            height=height,
-            width=width,
-            pixel_spacing_mm=(head.pixel_spacing_y_mm, head.pixel_spacing_x_mm),
-            thickness_mm=_thickness(record),
-        )
-    except ValueError as error:
-        raise UserError(f"{record.file}: {error}; import the images larger") from error
+    return _drawn(labels_of_ellipse, record, height=height, width=width)
 
 
 def shares_of_record(record: ImageRecord, *, height: int, width: int) -> NDArray[np.float32] | None:
     """Shares (3, height, width) of the labels, as :func:`labels_of_record`; for small pictures."""
+    return _drawn(shares_of_ellipse, record, height=height, width=width)
+
+
+def _drawn(
+    draw: Callable[..., Drawn], record: ImageRecord, *, height: int, width: int
+) -> Drawn | None:
     head = head_of_record(record, height=height, width=width)
     if head is None:
         return None
     try:
-        return shares_of_ellipse(
+        return draw(
             head.ellipse,
             height=height,
             width=width,
@@ -143,8 +141,8 @@ def shares_of_record(record: ImageRecord, *, height: int, width: int) -> NDArray
     except ValueError as error:
         raise UserError(
             f"{record.file}: its head is {2 * head.ellipse.semi_minor_px:.2g} pixels across on "
-            f"pictures of {width} × {height}, too small to draw; take larger pictures, or leave "
-            "it out"
+            f"pictures of {width} × {height}, too small to draw; import the images larger, or "
+            "leave it out"
         ) from error
 
 

@@ -1,7 +1,7 @@
 """Heads like those that a model learned from, kept beside its weights; none is a patient's.
 
-A model of heads makes its best images for heads as they occur in its data. The table holds heads
-drawn from the law of the data (:mod:`fetalsynth.anatomy.heads2d.likeness`), and others are drawn
+A model of heads knows heads as they occur in its data. The table holds heads drawn from the law of
+the data (:mod:`fetalsynth.anatomy.heads2d.likeness`), and others are drawn
 from the law of the table, without end.
 """
 

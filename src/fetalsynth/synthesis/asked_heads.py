@@ -68,7 +68,7 @@ def read_asked_heads(folder: Path, *, size: int) -> AskedHeads:
     another size are scaled, the head in mm staying what it is. Raises UserError where ``folder`` is
     no such artifact, was changed, is no set of squares, or has a row without ellipse or spacing.
     """
-    found = load_images(folder, role="heads", splits=None)
+    found = load_images(folder, role="heads")
     height, width = found.pixels.shape[1:3]
     if height != width:
         raise UserError(f"{folder}: its pictures are no squares; give heads on squares")

@@ -15,8 +15,7 @@ from fetalsynth.generators.flow.path import Point, velocity
 Denoise = Callable[[Point], Tensor]
 Sampler = Literal["euler", "multistep", "heun"]
 
-# The network answers well beyond the noise levels it mostly trained at, and images begin and end
-# there: more steps at both ends.
+# Images begin and end at noise levels that the network seldom trained at: more steps at both ends.
 SPREAD = 1.3
 
 
@@ -51,19 +50,19 @@ def integrate(denoise: Denoise, noise: Tensor, times: Tensor, *, sampler: Sample
     onto time 0, is Euler's, which lands on the predicted image.
     """
     x, before = noise, list[tuple[float, Tensor]]()
-    for now, then in zip(times[:-1].tolist(), times[1:].tolist(), strict=True):
-        here = _at(x, now)
+    for time, after in zip(times[:-1].tolist(), times[1:].tolist(), strict=True):
+        here = _at(x, time)
         predicted = denoise(here)
-        if sampler == "multistep" and before and before[-1][0] < 1 and then > 0:
-            towards = _extrapolated(predicted, before[-1][1], times=(before[-1][0], now, then))
+        if sampler == "multistep" and before and before[-1][0] < 1 and after > 0:
+            towards = _extrapolated(predicted, before[-1][1], times=(before[-1][0], time, after))
         else:
             towards = predicted
         ahead = velocity(here, towards)
-        there = x + (then - now) * ahead
-        if sampler == "heun" and then > 0:
-            end = _at(there, then)
-            there = x + (then - now) * (ahead + velocity(end, denoise(end))) / 2
-        before = [(now, predicted)]
+        there = x + (after - time) * ahead
+        if sampler == "heun" and after > 0:
+            end = _at(there, after)
+            there = x + (after - time) * (ahead + velocity(end, denoise(end))) / 2
+        before = [(time, predicted)]
         x = there
     return x
 
