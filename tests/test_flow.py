@@ -366,13 +366,34 @@ def test_dropping_the_condition_drops_maps_and_age_but_not_the_rest() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"size": 20}, "multiple of 4"),
+        ({"size": 22}, "multiple of 4"),
+        ({"widths": (0, 16)}, "widths"),
+        ({"widths": (-4, 16)}, "widths"),
         ({"condition": "head"}, "labels is 3"),
         ({"context": 2}, "need condition"),
         ({"guidance": 2.0}, "follows a condition"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(settings: dict[str, object], words: str) -> None:
-    fitting = {"size": 22} if settings == {"size": 20} else {}
     with pytest.raises(ValueError, match=words):
-        FlowSettings.model_validate({**TINY, **settings, **fitting})
+        FlowSettings.model_validate({**TINY, **settings})
+
+
+@pytest.mark.parametrize(("width", "heads"), [(16, 1), (64, 2), (100, 2), (102, 3), (97, 1)])
+def test_attention_shares_any_width_equally(width: int, heads: int) -> None:
+    flow = built(widths=(16, width))
+    (attention,) = {
+        block.attention.heads
+        for block in flow.generator.modules()
+        if getattr(block, "attention", None) is not None
+    }
+    assert attention == heads
+    made = flow.sample(flow.generator, flow.latents(2, torch_rng(seed=0, stream="test")))
+    assert made.shape == (2, 1, 16, 16)
+    assert torch.isfinite(made).all()
+
+
+@pytest.mark.parametrize(("how", "words"), [(("foo", 8), "'foo'"), (("euler", 0), "1 or more")])
+def test_sampling_that_cannot_be_is_refused(how: tuple[str, int], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Sampling(sampler=how[0], steps=how[1])  # type: ignore[arg-type]

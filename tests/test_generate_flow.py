@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ import pytest
 from fetalsynth.anatomy.ellipse import ellipse_circumference, ellipse_from_columns, scale_ellipse
 from fetalsynth.artifacts.images import read_table
 from fetalsynth.artifacts.manifest import read_manifest
+from fetalsynth.artifacts.model import CARD
 from fetalsynth.cli.main import main
 from fetalsynth.datasets.loading import load_images
+from fetalsynth.datasets.typical_heads import TYPICAL_HEADS
 from fetalsynth.synthesis import images as synthesis
 
 GENERATOR = {"family": "flow", "size": 32, "widths": [16, 32], "steps": 3, "image_mean": -0.5}
@@ -99,6 +102,44 @@ def test_sampling_is_as_told_and_recorded(place: Path, plain: Path) -> None:
     assert main(["generate", str(plain), "--n", "2", "--out", str(place / "own")]) == 0
     own = load_images(place / "own", role="made").pixels
     assert np.array_equal(own, made["heun-3"])
+
+
+def test_bfloat16_images_are_the_same_to_the_eye_and_say_so(place: Path, with_heads: Path) -> None:
+    made = {}
+    for precision in ("float32", "bfloat16"):
+        out = place / precision
+        words = ["generate", str(with_heads), "--n", "4", "--precision", precision]
+        assert main([*words, "--out", str(out)]) == 0
+        made[precision] = load_images(out, role="made").pixels.astype(float)
+    gap = np.abs(made["float32"] - made["bfloat16"])
+    assert 0 < gap.mean() < 1
+    assert read_manifest(place / "bfloat16").configuration["precision"] == "bfloat16"
+    assert "precision" not in read_manifest(place / "float32").configuration
+
+
+def test_a_model_of_heads_says_how_many_it_keeps_to_draw_from(
+    tmp_path: Path, with_heads: Path
+) -> None:
+    phantoms = ["data", "phantom", "ultrasound", "--n", "30", "--size", "32"]
+    assert main([*phantoms, "--out", str(tmp_path / "data")]) == 0
+    model = trained(tmp_path, tmp_path / "data", "more", condition="head", labels=3)
+    kept = len((model / TYPICAL_HEADS).read_text().splitlines()) - 1
+    assert kept == read_manifest(model).facts["typical_heads"] > 0
+    assert f"- heads.csv: {kept} heads drawn" in (model / CARD).read_text()
+    assert read_manifest(with_heads).facts["typical_heads"] == 0
+    assert "heads.csv" not in (with_heads / CARD).read_text()
+
+
+def test_the_card_says_how_images_are_made_and_the_facts_what_training_held(plain: Path) -> None:
+    card = (plain / CARD).read_text()
+    assert "- images come from noise in 3 steps, sampler heun\n" in card
+    mib = read_manifest(plain).facts["peak_memory_mib"]
+    assert 100 < mib <= resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def test_fewer_images_than_one_are_refused(plain: Path) -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        synthesis.sample(synthesis.load_model(plain), first=0, count=0, seed=0)
 
 
 def test_images_of_an_interrupted_call_are_kept_with_their_heads(

@@ -429,6 +429,21 @@ def test_an_assessment_goes_into_card_and_record(place: Path, made: Path, tmp_pa
     assert "4 images by these very weights" in (tmp_path / "second" / "model-card.md").read_text()
 
 
+def test_a_flow_keeps_the_sampling_that_it_was_assessed_with(place: Path, tmp_path: Path) -> None:
+    made, out = tmp_path / "made", tmp_path / "out"
+    words = ["generate", str(place / "flow"), "--n", "4", "--sampler", "multistep", "--steps", "5"]
+    assert main([*words, "--out", str(made)]) == 0
+    words = ["model", "pack", str(place / "flow"), "--out", str(out)]
+    assert main([*words, "--assessment", str(scores(tmp_path / "scores", made))]) == 0
+    generator = read_manifest(out).configuration["recipe"]["generator"]
+    assert (generator["sampler"], generator["steps"], generator["guidance"]) == ("multistep", 5, 1)
+    assert "noise in 5 steps, sampler multistep" in (out / "model-card.md").read_text()
+    again = tmp_path / "again"
+    assert main(["generate", str(out), "--n", "4", "--out", str(again)]) == 0
+    for path in (made / "images").iterdir():
+        assert path.read_bytes() == (again / "images" / path.name).read_bytes()
+
+
 def test_a_copying_model_ships_only_with_a_reason(
     place: Path, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -484,7 +499,7 @@ def test_the_wheel_and_the_repository_take_the_models_along() -> None:
 
 
 def test_every_model_in_the_package_is_fit_to_ship() -> None:
-    assert "hc18-flow64" in shipped_models()
+    assert {"hc18-flow64", "hc18-flow128"} <= shipped_models().keys()
     for name, folder in shipped_models().items():
         manifest = read_manifest(folder, kind="model")
         verify_sums(folder, content=manifest.content)
@@ -496,6 +511,9 @@ def test_every_model_in_the_package_is_fit_to_ship() -> None:
         assert manifest == without_places(manifest), name
         assert read_statistics(folder / "stats.jsonl")
         assert load_model(folder).weights == "averaged"
-        assert "copying" in (folder / "model-card.md").read_text(), name
+        assessment = manifest.facts["assessment"]
+        assert "copying" not in {*assessment["alarms"], *assessment["unjudged"]}, name
+        assert {"copy-share", "nearest-distance"} <= assessment["metrics"].keys(), name
+        assert "**Copying screen: no alarm." in (folder / "model-card.md").read_text(), name
         assert (folder / TYPICAL_HEADS).is_file() == shows_heads(load_model(folder).settings)
         assert len(list((folder / "snapshots").iterdir())) == 1

@@ -86,6 +86,15 @@ def make_data(folder: Path) -> Path:
     return folder
 
 
+def costs(*, images: int, seed: int) -> dict[str, Any]:
+    return {
+        "parameters": {"generator": 2_500_000, "discriminator": 7},
+        "seconds": 120.0 * (seed + 1),
+        "images_seen": 720,
+        "peak_memory_mib": 100 * images,
+    }
+
+
 def make_runs(folder: Path, plan: Plan, data: Path) -> None:
     """Results of every step as the commands would leave them, with the planted numbers."""
     steps = {step.name: step for step in plan.steps}
@@ -108,8 +117,10 @@ def make_runs(folder: Path, plan: Plan, data: Path) -> None:
                 lines = [{"epoch": e, "loss_generator": 1 / e, "images_seen": e} for e in (1, 2)]
                 (growing / "stats.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
                 record_facts(growing, {"device": "CPU", "torch": "9.9", "images": 5, "subjects": 4})
+                record_facts(growing, costs(images=planted_at["images"], seed=cell.seed))
         out = folder / steps[cell.generate].out
-        with building(out, draft(kind="images", configuration=facts, synthetic=True)) as growing:
+        asked = {**facts, "n": 8}
+        with building(out, draft(kind="images", configuration=asked, synthetic=True)) as growing:
             writer = ImagesWriter(growing)
             for k in range(8):
                 writer.add(np.full((32, 32), 30 * k, np.uint8), name=f"{k}", subject=f"{k}")
@@ -301,6 +312,26 @@ def test_alarms_are_counted_by_cell(finished: tuple[Path, StudyRecipe, Plan]) ->
     assert len(rows) == 6
     assert {(row["sets"], row["alarm"], row["raised"]) for row in rows} == {("3", "texture", "1")}
     assert "texture in 6" in _Page(page_of(finished[0])).text
+
+
+def test_costs_are_means_over_the_trainings_of_a_cell(
+    finished: tuple[Path, StudyRecipe, Plan],
+) -> None:
+    rows = rows_of(finished[0] / "tables/costs.csv")
+    by_cell = {(row["cell"], row["metric"]): row for row in rows}
+    (cell,) = {
+        row["cell"] for row in rows if "images=16" in row["cell"] and "epochs=2" in row["cell"]
+    }
+    minutes = by_cell[cell, "training, minutes"]
+    assert (minutes["n"], float(minutes["mean"]), float(minutes["sd"])) == ("3", 4.0, 2.0)
+    speed = float(by_cell[cell, "training, images per second"]["mean"])
+    assert speed == pytest.approx((6 + 3 + 2) / 3)
+    assert float(by_cell[cell, "training, peak memory in MiB"]["mean"]) == 1600
+    assert float(by_cell[cell, "parameters of the generator, millions"]["mean"]) == 2.5
+    assert float(by_cell[cell, "generating, seconds per image"]["mean"]) == 36 / 8
+    text = _Page(page_of(finished[0])).text
+    assert "Costs" in text
+    assert "4.00 ± 2.00" in text
 
 
 def test_methods_say_what_was_run(finished: tuple[Path, StudyRecipe, Plan]) -> None:

@@ -66,7 +66,7 @@ class Generate:
     weights: Literal["averaged", "raw"] | None = None
     """Averaged weights are smoother; raw ones are what the papers used."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """bfloat16 is faster on some processors and less exact; volumes only."""
+    """bfloat16 is faster on some processors (`fetalsynth doctor` tells) and less exact."""
     device: str = "auto"
     """auto, cpu or cuda."""
 
@@ -152,7 +152,6 @@ _FOR_VOLUMES = (
     "mask_background",
     "split",
     "labels_table",
-    "precision",
 )
 
 
@@ -189,6 +188,8 @@ def generate(wanted: Generate) -> None:
         made["sampling"] = asdict(sampling)
     if heads is None and shows_heads(model.settings):
         made["heads"] = "none" if wanted.without_heads else "drawn"
+    if wanted.precision != "float32":
+        made["precision"] = wanted.precision
     manifest = draft(
         kind="images",
         configuration=made,
@@ -203,7 +204,12 @@ def generate(wanted: Generate) -> None:
         print(line, file=sys.stderr)
     set_threads()
     with building(wanted.out, manifest, resumable=True) as folder:
-        what = Wanted(heads=heads, without_heads=wanted.without_heads, sampling=sampling)
+        what = Wanted(
+            heads=heads,
+            without_heads=wanted.without_heads,
+            sampling=sampling,
+            precision=wanted.precision,
+        )
         write_images(model, count=count, seed=wanted.seed, folder=folder, wanted=what)
     print(f"{count} images in {wanted.out} (look at {wanted.out / 'preview.png'})")
 

@@ -21,9 +21,13 @@ from fetalsynth.reports.model_assessment import (
 
 @dataclass(frozen=True, kw_only=True)
 class Assessed:
-    """Lines for the card, facts for the record, and the scores as an input without its own."""
+    """Lines for the card, facts for the record, and the scores as an input without its own.
+
+    ``sampling`` is how a flow made the images, None where something else did.
+    """
 
     section: tuple[str, ...]
+    sampling: dict[str, Any] | None
     facts: dict[str, Any]
     source: Input
     licences: tuple[Licence, ...]
@@ -50,10 +54,17 @@ def read_assessment(
     )
     return Assessed(
         section=tuple(section),
+        sampling=_sampling(lineage),
         facts=assessment_facts(scores, source.manifest),
         source=Input(role=source.role, path=folder.resolve().name, digest=source.digest),
         licences=source.manifest.licences,
     )
+
+
+def _sampling(lineage: Lineage) -> dict[str, Any] | None:
+    made = lineage.synthetic.manifest if lineage.synthetic else None
+    found = made.configuration.get("sampling") if made else None
+    return found if isinstance(found, dict) else None
 
 
 def _check_lineage(

@@ -13,6 +13,7 @@ from fetalsynth.errors import UserError
 if TYPE_CHECKING:
     from fetalsynth.artifacts.manifest import Input, Manifest
     from fetalsynth.cli.model_assessed import Assessed
+    from fetalsynth.synthesis.images import LoadedModel
     from fetalsynth.synthesis.packing import Rounding
 
 
@@ -32,7 +33,8 @@ class Pack:
     half: Literal["float16", "bfloat16"] | None = None
     """Store the weights in half the bytes; they are computed with in float32 all the same."""
     assessment: Path | None = None
-    """Scores of images that this snapshot made: their main numbers go into the card."""
+    """Scores of images that this snapshot made: their main numbers go into the card, and the
+    sampling of those images becomes the model's own."""
     despite_copying: str | None = None
     """Why a model may ship although its assessment raised the copying alarm; stands in the card."""
 
@@ -47,7 +49,8 @@ def pack(wanted: Pack) -> None:
     """Pack the model that ``wanted`` names, or say that it is done."""
     from fetalsynth.artifacts.building import building, is_done
     from fetalsynth.artifacts.manifest import input_from
-    from fetalsynth.synthesis.packing import check_size, load_average, write_packed
+    from fetalsynth.generators.flow.sampling import Sampling
+    from fetalsynth.synthesis.packing import check_size, load_average, sampled_as, write_packed
     from fetalsynth.synthesis.shipped import description, folder_bytes, resolve_model
 
     wanted = replace(wanted, model=resolve_model(wanted.model))
@@ -58,7 +61,9 @@ def pack(wanted: Pack) -> None:
     _check(source.manifest, where=wanted.model)
     model = load_average(wanted.model, epoch=wanted.epoch)
     assessed = _assessed(wanted, source, epoch=model.epoch)
-    manifest = _draft(wanted, source, epoch=model.epoch, assessed=assessed)
+    if assessed and assessed.sampling:
+        model = sampled_as(model, Sampling(**assessed.sampling))
+    manifest = _draft(wanted, source, model=model, assessed=assessed)
     if is_done(wanted.out, manifest):
         print(f"already done: {wanted.out}")
         return
@@ -107,8 +112,14 @@ def _storage(wanted: Pack) -> str:
     return wanted.half or FLOAT32
 
 
-def _draft(wanted: Pack, source: Input, *, epoch: int, assessed: Assessed | None) -> Manifest:
-    """The trained model's record without places, and what was packed of it."""
+def _draft(
+    wanted: Pack, source: Input, *, model: LoadedModel, assessed: Assessed | None
+) -> Manifest:
+    """The trained model's record without places, and what was packed of it.
+
+    A model keeps the sampling that it was assessed with, so that its card speaks of the images that
+    it makes.
+    """
     from fetalsynth.artifacts.manifest import draft
     from fetalsynth.artifacts.portable import without_places
 
@@ -116,13 +127,17 @@ def _draft(wanted: Pack, source: Input, *, epoch: int, assessed: Assessed | None
     trained = without_places(source.manifest)
     packed: dict[str, Any] = {
         "model": source.digest,
-        "epoch": epoch,
+        "epoch": model.epoch,
         "storage": _storage(wanted),
         "despite_copying": wanted.despite_copying,
     }
+    recipe = {
+        **trained.configuration["recipe"],
+        "generator": model.settings.model_dump(mode="json"),
+    }
     return draft(
         kind="model",
-        configuration={**trained.configuration, "packed": packed},
+        configuration={**trained.configuration, "recipe": recipe, "packed": packed},
         seed=trained.seed,
         inputs=(*trained.inputs, *([assessed.source] if assessed else [])),
         licences=(*trained.licences, *(assessed.licences if assessed else ())),

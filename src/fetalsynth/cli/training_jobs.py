@@ -83,7 +83,7 @@ def _images_job(recipe: Recipe, *, wanted: Train, device: torch.device) -> Job:
             watch=watch,
         )
         if heads is not None and team.leads:
-            _keep_typical_heads(
+            facts |= _keep_typical_heads(
                 images.records, folder, size=recipe.generator.size, seed=wanted.seed
             )
         unwatched = {"watch": {"missing": why}} if why else {}
@@ -213,6 +213,7 @@ def _together(facts: dict[str, dict[str, Any]], *, volumes: int, subjects: int) 
         "images": sum(each["images"] for each in facts.values()),
         "images_seen": sum(each["images_seen"] for each in facts.values()),
         "seconds": round(sum(each["seconds"] for each in facts.values()), 1),
+        "peak_memory_mib": max(each.get("peak_memory_mib", 0) for each in facts.values()),
         "warnings": [
             {**warning, "network": name}
             for name, each in facts.items()

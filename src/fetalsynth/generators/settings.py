@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -164,7 +164,7 @@ class FlowSettings(BaseModel):
         "alone is held back, so that it may be unknown.",
     )
     patch: int = Field(2, ge=1, le=16, description="Side of the squares of pixels that become one.")
-    widths: tuple[int, ...] = Field(
+    widths: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = Field(
         (64, 128, 192), min_length=1, description="Channels at each resolution, finest first."
     )
     blocks: int = Field(1, ge=1, le=8, description="Blocks per resolution, on either way.")

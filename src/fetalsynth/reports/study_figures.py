@@ -143,7 +143,8 @@ def _table(table: Mapping[str, Any], part: slice, *, first: bool) -> Table:
     alarms = table["kind"] == "alarms"
     counts = {cell["n"] for row in table["rows"] for cell in row["cells"] if cell}
     same = f" n = {min(counts)} in every cell." if not alarms and len(counts) == 1 else ""
-    heading = "Alarms" if alarms else f"{table['arm']}: {table['kind']} by cell"
+    kind, arm = table["kind"], table["arm"]
+    heading = f"{arm}: {kind} by cell" if arm else kind.capitalize()
     columns = table["columns"][part]
     return Table(
         heading=heading if first else "",

@@ -1,4 +1,4 @@
-"""Tables of a study: every cell's mean, spread over trainings and interval, and its alarms."""
+"""Tables of a study: every cell's mean, spread over trainings and interval, alarms, costs."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from fetalsynth.artifacts.scores import read_scores
 from fetalsynth.errors import explaining
 from fetalsynth.statistics.intervals import mean_interval
 from fetalsynth.studies.analysis_entry import spoken
+from fetalsynth.studies.costs import costs_table
 from fetalsynth.studies.figures_data import (
     FUSION,
     Panel,
@@ -46,7 +47,7 @@ def write_tables(folder: Path, *, study: StudyRecipe, plan: Plan) -> int:
     """
     rows = read_results(folder)
     found = [table for arm in study.arms for table in _tables_of(arm, rows, study)]
-    found.append(_alarms(folder, plan))
+    found += [_alarms(folder, plan), costs_table(folder, plan)]
     with explaining(folder / FOLDER):
         (folder / FOLDER).mkdir(exist_ok=True)
     for table in found:
@@ -183,7 +184,11 @@ def _as_csv(table: dict[str, Any]) -> str:
             more = [cell["n"]]
             if not counted:
                 numbers = [cell["mean"], cell["sd"], cell["low"], cell["high"]]
-                more += [*(_cell(value) for value in numbers), cell["of"], _cell(column["floor"])]
+                more += [
+                    *(_cell(value) for value in numbers),
+                    cell["of"],
+                    _cell(column.get("floor")),
+                ]
             writer.writerow([*row["levels"], column["metric"], *more])
     return stream.getvalue()
 

@@ -9,7 +9,6 @@ they invent together, where volumes that were sampled apart differ in it and blu
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -23,6 +22,7 @@ from fetalsynth.generators.flow.path import Point
 from fetalsynth.generators.flow.sampling import Denoise
 from fetalsynth.generators.neighbours import hung, unhung, with_neighbours
 from fetalsynth.randomness import torch_rng
+from fetalsynth.synthesis.precision import computing
 
 BLACK = -1.0
 # Slices per evaluation. The same ones always go together, because convolutions round differently in
@@ -84,7 +84,7 @@ def plane_denoiser(
 
     def denoise(at: Point) -> Tensor:
         clean = torch.full_like(stack, black, dtype=at.noisy.dtype)
-        with _computing(dtype, at.noisy.device):
+        with computing(dtype, at.noisy.device):
             for numbers in torch.split(chosen, CHUNK):
                 clean[numbers] = slices(at, numbers)
         return unhung(clean).movedim(0, axis)[None]
@@ -110,7 +110,3 @@ def counted(denoise: Denoise, *, tick: Callable[[], None]) -> Denoise:
         return clean
 
     return counting
-
-
-def _computing(dtype: torch.dtype, device: torch.device) -> AbstractContextManager[object]:
-    return nullcontext() if dtype is torch.float32 else torch.autocast(device.type, dtype)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,6 +27,8 @@ from fetalsynth.artifacts.model import (
 )
 from fetalsynth.datasets.typical_heads import TYPICAL_HEADS
 from fetalsynth.errors import UserError, explaining
+from fetalsynth.generators.flow.sampling import Sampling
+from fetalsynth.generators.settings import FlowSettings
 from fetalsynth.synthesis.images import PREVIEW, LoadedModel, load_model, sample
 from fetalsynth.synthesis.shipped import LARGEST_BYTES
 from fetalsynth.synthesis.weights import load_trained
@@ -70,6 +72,21 @@ def load_average(folder: Path, *, epoch: int | None) -> LoadedModel:
             "packed; train with average_half_life_images above 0"
         )
     return load_model(folder, epoch=epoch, weights="averaged")
+
+
+def sampled_as(model: LoadedModel, sampling: Sampling) -> LoadedModel:
+    """The same model with ``sampling`` as its own, where it is a flow; others have none."""
+    if not isinstance(model.settings, FlowSettings):
+        return model
+    settings = model.settings.model_copy(update=asdict(sampling))
+    trained = load_trained(
+        model.folder,
+        settings=settings,
+        epoch=model.epoch,
+        weights=model.weights,
+        device=model.device,
+    )
+    return replace(model, family=trained.family, settings=settings)
 
 
 def write_packed(model: LoadedModel, folder: Path, *, half: Half | None) -> Rounding | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fetalsynth.artifacts.manifest import NOT_FOR_CLINICAL_USE, Input
-from fetalsynth.generators.settings import SPADESettings
+from fetalsynth.generators.settings import FlowSettings, SPADESettings
 from fetalsynth.training.recipe import Run, SliceRecipe
 
 
@@ -40,6 +40,7 @@ def model_card(
         f"({facts['precision']})",
         f"- parameters: {counts}",
         *_of_slices(recipe),
+        *_sampling(recipe),
         *_typical_heads(facts),
         f"- data: {source.path} (SHA-256 {source.digest[:16]}…)",
         *_warnings(facts),
@@ -66,15 +67,15 @@ def model_card(
 
 def _epochs(recipe: Run, facts: dict[str, Any]) -> str:
     stopped = facts.get("stopped")
-    return f"{stopped['epoch']} of {recipe.epochs} epochs" if stopped else f"{recipe.epochs} epochs"
+    planned = "1 epoch" if recipe.epochs == 1 else f"{recipe.epochs} epochs"
+    return f"{stopped['epoch']} of {planned}" if stopped else planned
 
 
 def _watched(recipe: Run, facts: dict[str, Any]) -> list[str]:
     """How copying was watched, which snapshot to take, and why training stopped."""
     watch, lines = facts.get("watch"), []
     if watch is None:
-        unwatched = "- copying was not watched while it trained; its last snapshot is taken"
-        return [] if isinstance(recipe, SliceRecipe) else [unwatched]
+        return ["- copying was not watched while it trained; its last snapshot is taken"]
     if "missing" in watch:
         return [f"- nobody watched for copying: {watch['missing']}"]
     every = watch["every_epochs"]
@@ -119,6 +120,16 @@ def _of_slices(recipe: Run) -> list[str]:
             f"- normalisation: {settings.normalisation}, {recipe.batch_size} slices per update"
         )
     return lines
+
+
+def _sampling(recipe: Run) -> list[str]:
+    """How a flow makes images unless it is told otherwise."""
+    settings = recipe.generator
+    if not isinstance(settings, FlowSettings):
+        return []
+    steps = "1 step" if settings.steps == 1 else f"{settings.steps} steps"
+    guided = f", guidance {settings.guidance:g}" if settings.guidance != 1 else ""
+    return [f"- images come from noise in {steps}, sampler {settings.sampler}{guided}"]
 
 
 def _typical_heads(facts: dict[str, Any]) -> list[str]:

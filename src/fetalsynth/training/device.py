@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -69,6 +70,14 @@ def resolve_precision(name: str, device: torch.device) -> str:
     if name != "auto":
         return name
     return "bfloat16" if computes_in_bfloat16(device) else "float32"
+
+
+def peak_memory_mib(device: torch.device) -> int:
+    """The most memory that this process has held: of the GPU ``device``, else of the machine."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) >> 20
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(held) >> (20 if sys.platform == "darwin" else 10)  # bytes there, KiB here
 
 
 def autocast(precision: str, device: torch.device) -> Callable[[], AbstractContextManager[object]]:

@@ -20,7 +20,12 @@ from fetalsynth.threads import free_cores
 from fetalsynth.training import augmentation, checkpoint
 from fetalsynth.training.average import MovingAverage
 from fetalsynth.training.data import TrainingData
-from fetalsynth.training.device import autocast, keep_freed_memory, resolve_precision
+from fetalsynth.training.device import (
+    autocast,
+    keep_freed_memory,
+    peak_memory_mib,
+    resolve_precision,
+)
 from fetalsynth.training.distributed import Team
 from fetalsynth.training.order import Order
 from fetalsynth.training.recipe import Run
@@ -271,6 +276,7 @@ def train(  # noqa: PLR0912, PLR0915 - one linear function is easier to follow h
         "seconds": round(seconds + time.monotonic() - began, 1),
         "device": _device_name(device),
         "precision": precision,
+        "peak_memory_mib": peak_memory_mib(device),
         "threads": threads,
         "processes": team.size,
         "torch": torch.__version__,

@@ -150,11 +150,11 @@ class _Block(nn.Module):
 
 
 class _Attention(nn.Module):
-    """Self-attention of all positions (Vaswani et al. 2017), heads of 32 channels."""
+    """Self-attention of all positions (Vaswani et al. 2017), heads of about 32 channels."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.heads = max(1, width // HEAD_CHANNELS)
+        self.heads = _heads(width)
         self.norm = nn.GroupNorm(_groups(width), width)
         self.project = nn.Conv2d(width, 3 * width, 1)
         self.out = nn.Conv2d(width, width, 1)
@@ -166,6 +166,11 @@ class _Attention(nn.Module):
         attended = F.scaled_dot_product_attention(q, k, v)
         mixed: Tensor = self.out(attended.transpose(2, 3).reshape(n, c, h, w))
         return x + mixed
+
+
+def _heads(width: int) -> int:
+    """The most heads of 32 channels or more that share ``width`` equally."""
+    return max(n for n in range(1, max(1, width // HEAD_CHANNELS) + 1) if width % n == 0)
 
 
 def _groups(width: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -21,11 +21,22 @@ SPREAD = 1.3
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """How to go from noise to images: see the settings of the same names."""
+    """How to go from noise to images: see the settings of the same names.
+
+    Raises ValueError for an unknown sampler and for fewer steps than one.
+    """
 
     sampler: Sampler
     steps: int
     guidance: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.sampler not in get_args(Sampler):
+            raise ValueError(
+                f"sampler {self.sampler!r}: take one of {', '.join(get_args(Sampler))}"
+            )
+        if self.steps < 1:
+            raise ValueError(f"steps {self.steps}: must be 1 or more")
 
 
 def schedule(*, steps: int, mean: float, sd: float) -> Tensor:
