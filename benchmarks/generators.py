@@ -2,14 +2,17 @@
 
     python benchmarks/generators.py --data HC18 --inception-weights FILE MODEL [MODEL …]
         [--heads DIR] [--n 800] [--epochs E …] [--sampling SAMPLER:STEPS[:GUIDANCE] …]
+        [--precision bfloat16] [--threads N]
 
 HC18 is an ``images`` artifact (fetalsynth data import hc18 SRC --size 64 --mask-overlays); models
 were trained on its training rows. Every kept snapshot of every model makes ``n`` images, which are
 compared with the held-out rows: kernel distances (Inception-768, LBP-256), precision, recall and
 coverage at equal numbers, and the median distance to the nearest training image over that of
 held-out images. Models of heads are given ``--heads`` (fetalsynth anatomy ellipses --like HC18).
-The rows "real" are training images in place of synthetic ones. A folder of images can stand for a
-MODEL. Prints Markdown.
+The row "real" is of training images in place of synthetic ones. "Minutes" are those of the
+training by the clock, "s per image" processor seconds of all threads. Distances to training images
+are Euclidean between grey levels, over an image and its mirror image. A folder of images can stand
+for a MODEL. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -128,7 +131,7 @@ def _samplings(model: LoadedModel, texts: list[str]) -> list[Sampling | None]:
             Sampling(
                 sampler=sampler,  # type: ignore[arg-type]
                 steps=int(steps),
-                guidance=float(guidance[0]) if guidance else 1.0,
+                guidance=float(guidance[0]) if guidance else settings.guidance,
             )
         )
     return found
@@ -138,7 +141,7 @@ def _made(model: LoadedModel, how: Sampling | None, given: argparse.Namespace) -
     heads = None
     if isinstance(model.settings, FlowSettings) and model.settings.condition == "head":
         heads = read_asked_heads(given.heads, size=model.settings.size) if given.heads else None
-    wanted = Wanted(heads=heads, sampling=how)
+    wanted = Wanted(heads=heads, sampling=how, precision=given.precision)
     return _grey(sample(model, first=0, count=given.n, seed=0, wanted=wanted))
 
 
@@ -182,6 +185,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--n", type=int, default=800)
     parser.add_argument("--epochs", type=int, nargs="*", default=[])
     parser.add_argument("--sampling", nargs="*", default=[])
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--threads", type=int)
     return parser.parse_args()
 
