@@ -16,7 +16,7 @@ from fetalsynth.artifacts.digest import digest_file
 from fetalsynth.artifacts.images import read_table
 from fetalsynth.artifacts.manifest import read_manifest
 from fetalsynth.cli.main import main
-from fetalsynth.synthesis.images import CHUNK, load_model, sample
+from fetalsynth.synthesis.images import CHUNK, Wanted, load_model, sample
 
 RECIPE = {
     "name": "tiny",
@@ -141,6 +141,16 @@ def test_a_model_without_average_gives_its_raw_weights(
     out = str(tmp_path / "out")
     assert main(["generate", str(raw), "--n", "2", "--out", out, "--weights", "averaged"]) == 2
     assert "give --weights raw" in capsys.readouterr().err
+
+
+def test_bfloat16_is_near_float32(model: Path) -> None:
+    exact, near = (
+        sample(load_model(model), first=0, count=4, seed=0, wanted=Wanted(precision=name))
+        for name in ("float32", "bfloat16")
+    )
+    assert near.dtype == np.uint8
+    gap = np.abs(exact.astype(float) - near.astype(float))
+    assert 0 < gap.mean() < 2
 
 
 def test_loaded_generator_is_the_trained_one(model: Path) -> None:

@@ -440,8 +440,26 @@ def test_a_flow_keeps_the_sampling_that_it_was_assessed_with(place: Path, tmp_pa
     assert "noise in 5 steps, sampler multistep" in (out / "model-card.md").read_text()
     again = tmp_path / "again"
     assert main(["generate", str(out), "--n", "4", "--out", str(again)]) == 0
+    assert "computed in" not in (out / "model-card.md").read_text()
     for path in (made / "images").iterdir():
         assert path.read_bytes() == (again / "images" / path.name).read_bytes()
+
+
+def test_what_a_flow_was_assessed_with_is_told_or_refused(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, more in {"half": ["--precision", "bfloat16"], "many": ["--steps", "1001"]}.items():
+        words = ["generate", str(place / "flow"), "--n", "1", "--sampler", "euler", *more]
+        assert main([*words, "--out", str(tmp_path / name)]) == 0
+    words = ["model", "pack", str(place / "flow"), "--assessment"]
+    half = scores(tmp_path / "half-scores", tmp_path / "half")
+    assert main([*words, str(half), "--out", str(tmp_path / "out")]) == 0
+    assert "computed in bfloat16)" in (tmp_path / "out" / "model-card.md").read_text()
+    many = scores(tmp_path / "many-scores", tmp_path / "many")
+    capsys.readouterr()
+    assert main([*words, str(many), "--out", str(tmp_path / "never")]) == 2
+    assert "cannot become the model's own" in capsys.readouterr().err
+    assert not (tmp_path / "never").exists()
 
 
 def test_a_copying_model_ships_only_with_a_reason(

@@ -324,6 +324,8 @@ def test_costs_are_means_over_the_trainings_of_a_cell(
     }
     minutes = by_cell[cell, "training, minutes"]
     assert (minutes["n"], float(minutes["mean"]), float(minutes["sd"])) == ("3", 4.0, 2.0)
+    (shorter,) = {name for name, _ in by_cell if "images=16" in name and "epochs=1" in name}
+    assert float(by_cell[shorter, "training, minutes"]["mean"]) == 2.0
     speed = float(by_cell[cell, "training, images per second"]["mean"])
     assert speed == pytest.approx((6 + 3 + 2) / 3)
     assert float(by_cell[cell, "training, peak memory in MiB"]["mean"]) == 1600

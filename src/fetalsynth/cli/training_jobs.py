@@ -207,13 +207,14 @@ def _subjects(records: Any) -> int:
 def _together(facts: dict[str, dict[str, Any]], *, volumes: int, subjects: int) -> dict[str, Any]:
     """Facts of the whole model; those of each network stand under its name."""
     first = next(iter(facts.values()))
+    held = [each["peak_memory_mib"] for each in facts.values() if "peak_memory_mib" in each]
     same = ("device", "precision", "processes", "torch", "parameters")
     return {
         **{name: first[name] for name in same},
+        **({"peak_memory_mib": max(held)} if held else {}),
         "images": sum(each["images"] for each in facts.values()),
         "images_seen": sum(each["images_seen"] for each in facts.values()),
         "seconds": round(sum(each["seconds"] for each in facts.values()), 1),
-        "peak_memory_mib": max(each.get("peak_memory_mib", 0) for each in facts.values()),
         "warnings": [
             {**warning, "network": name}
             for name, each in facts.items()

@@ -84,6 +84,10 @@ def _how(lineage: Lineage) -> str:
     told = [f"epoch {made.configuration.get('epoch')}", f"seed {made.seed}"]
     sampling = made.configuration.get("sampling") or {}
     told += [f"{name} {value}" for name, value in sampling.items()]
+    if "precision" in made.configuration:
+        told.append(f"computed in {made.configuration['precision']}")
+    if made.configuration.get("heads") == "none":
+        told.append("told no heads")
     asked = any(item.role == "heads" for item in made.inputs)
     return ", ".join([*told, *(["heads that were asked for"] if asked else [])])
 

@@ -75,18 +75,21 @@ def load_average(folder: Path, *, epoch: int | None) -> LoadedModel:
 
 
 def sampled_as(model: LoadedModel, sampling: Sampling) -> LoadedModel:
-    """The same model with ``sampling`` as its own, where it is a flow; others have none."""
+    """The same model with ``sampling`` as its own, where it is a flow; others have none.
+
+    Raises UserError for sampling that no recipe may have.
+    """
     if not isinstance(model.settings, FlowSettings):
         return model
-    settings = model.settings.model_copy(update=asdict(sampling))
-    trained = load_trained(
-        model.folder,
-        settings=settings,
-        epoch=model.epoch,
-        weights=model.weights,
-        device=model.device,
-    )
-    return replace(model, family=trained.family, settings=settings)
+    told = {**model.settings.model_dump(), **asdict(sampling)}
+    try:
+        settings = FlowSettings.model_validate(told)
+    except ValueError as error:
+        raise UserError(
+            f"{model.folder}: its images were made with {sampling}, which cannot become the "
+            "model's own; assess images made otherwise"
+        ) from error
+    return _reloaded(replace(model, settings=settings), model.folder)
 
 
 def write_packed(model: LoadedModel, folder: Path, *, half: Half | None) -> Rounding | None:
@@ -143,7 +146,7 @@ def _check_finite(stored: dict[str, Tensor], *, source: Path, half: Half | None)
 
 
 def _reloaded(model: LoadedModel, folder: Path) -> LoadedModel:
-    """The model with the weights that were written, as whoever generates will load them."""
+    """The model with the averaged weights in ``folder``, as whoever generates will load them."""
     trained = load_trained(
         folder,
         settings=model.settings,
@@ -151,6 +154,8 @@ def _reloaded(model: LoadedModel, folder: Path) -> LoadedModel:
         weights="averaged",
         device=model.device,
     )
+    if isinstance(model.settings, FlowSettings):  # as load_model has them, which rounds otherwise
+        trained.family.generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return replace(model, family=trained.family, folder=folder)
 
 

@@ -74,6 +74,8 @@ def _epochs(recipe: Run, facts: dict[str, Any]) -> str:
 def _watched(recipe: Run, facts: dict[str, Any]) -> list[str]:
     """How copying was watched, which snapshot to take, and why training stopped."""
     watch, lines = facts.get("watch"), []
+    if watch is None and recipe.generator.family == "unet":
+        return []
     if watch is None:
         return ["- copying was not watched while it trained; its last snapshot is taken"]
     if "missing" in watch:
