@@ -36,6 +36,21 @@ with team(device) as members:
 """
 
 
+LEAVE = """
+import os, torch
+from pathlib import Path
+from fetalsynth.training.distributed import team
+with team(torch.device("cpu")) as members:
+    weight = torch.nn.Parameter(torch.ones(2))
+    weight.grad = torch.ones(2)
+    torch.optim.Adam([weight]).step()
+    members.average_gradients([weight])
+    members.wait()
+threads = [file.read_text().strip() for file in Path("/proc/self/task").glob("*/comm")]
+assert threads and not [name for name in threads if "gloo" in name], threads
+"""
+
+
 def torchrun(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
     command += ["--standalone", *words]
@@ -56,6 +71,13 @@ def test_gradients_are_averaged_over_processes(tmp_path: Path) -> None:
     done = torchrun("script.py", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "averaged over 2" in done.stdout
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are listed in /proc")
+def test_no_thread_of_the_team_is_left_to_abort_the_process_at_its_end(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(LEAVE)
+    done = torchrun("script.py", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -66,6 +67,9 @@ def team(device: torch.device) -> Iterator[Team]:
     if size == 1:
         yield Team()
         return
+    # Imported later (any optimiser does it), it keeps references to the group, whose threads then
+    # outlive it; one that lets go of a tensor while the interpreter shuts down aborts the process.
+    importlib.import_module("torch._dynamo")
     torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield Team(rank=torch.distributed.get_rank(), size=size)
