@@ -90,6 +90,8 @@ def model_of(flow: Flow, *, knows_empty: bool = True, **others: Flow) -> VolumeM
             images=None,
             knows_empty=knows_empty,
             folder=Path("model"),
+            part=Path("model"),
+            facts={},
             epoch=1,
             weights="raw",
         )

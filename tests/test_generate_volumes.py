@@ -291,6 +291,8 @@ def model_of(family: Any, folder: Path, *, knows_empty: bool = True) -> VolumeMo
         images=family.images,
         knows_empty=knows_empty,
         folder=folder,
+        part=folder,
+        facts={},
         epoch=1,
         weights="raw",
     )

@@ -116,6 +116,7 @@ def run(
         watch = Watch(
             settings=wanted.watch,
             held_out=ResidentImages(held_out, device=CPU),
+            patients=len(held_out),
             nearness=nearness or nearness_to(train=pixels, subjects=names, held_out=held_out),
         )
     return train(
@@ -616,22 +617,6 @@ def test_patients_that_are_trained_on_are_not_held_out(tmp_path: Path) -> None:
 def test_settings_that_make_no_sense(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         recipe(DCGAN, watch=settings)
-
-
-def test_slices_have_no_watch_to_set() -> None:
-    with pytest.raises(UserError, match="watch is no setting"):
-        parse_recipe(
-            {
-                "name": "t",
-                "generator": {"family": "unet", "size": 64},
-                "epochs": 1,
-                "watch": {"every_epochs": 1},
-            },
-            where="test",
-        )
-
-
-# Where it is read
 
 
 def test_curves_of_the_watch() -> None:

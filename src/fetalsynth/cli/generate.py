@@ -5,14 +5,11 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
 from fetalsynth.errors import UserError
-
-if TYPE_CHECKING:
-    from fetalsynth.synthesis.images import LoadedModel
 
 
 @dataclass(frozen=True)
@@ -175,6 +172,7 @@ def generate(wanted: Generate) -> None:
     from fetalsynth.artifacts.manifest import draft, input_from
     from fetalsynth.cli.computing import choose_device, set_threads
     from fetalsynth.cli.generate_flow import asked_heads, asked_sampling
+    from fetalsynth.cli.snapshot_choice import told
     from fetalsynth.synthesis.images import Wanted, load_model, shows_heads, write_images
 
     (source,) = wanted.model
@@ -200,8 +198,9 @@ def generate(wanted: Generate) -> None:
     if is_done(wanted.out, manifest):
         print(f"already done: {wanted.out}")
         return
-    for line in _told(model, asked=wanted.epoch):
-        print(line, file=sys.stderr)
+    if wanted.epoch is None:
+        for line in told(model.manifest.facts, folder=model.folder, epoch=model.epoch):
+            print(line, file=sys.stderr)
     set_threads()
     with building(wanted.out, manifest, resumable=True) as folder:
         what = Wanted(
@@ -212,21 +211,3 @@ def generate(wanted: Generate) -> None:
         )
         write_images(model, count=count, seed=wanted.seed, folder=folder, wanted=what)
     print(f"{count} images in {wanted.out} (look at {wanted.out / 'preview.png'})")
-
-
-def _told(model: LoadedModel, *, asked: int | None) -> list[str]:
-    """Which snapshot is taken and why, where the training chose one or could not."""
-    from fetalsynth.artifacts.model import snapshot_epochs
-
-    facts = model.manifest.facts
-    chosen = facts.get("chosen")
-    if asked is not None or "packed" in facts or not isinstance(chosen, dict):
-        return []
-    last = snapshot_epochs(model.folder)[-1]
-    if chosen.get("epoch") is None:
-        return [
-            f"warning: the training chose no snapshot, because {chosen.get('reason')}; this is "
-            f"the last, of epoch {last}: read the copying screen of an assessment"
-        ]
-    other = f" (--epoch {last} is the last)" if last != model.epoch else ""
-    return [f"snapshot of epoch {model.epoch}, because {chosen.get('reason')}{other}"]

@@ -146,6 +146,8 @@ def _make(
     for rule in done:
         print(f"already done: {outs[rule]}")
     if len(done) < len(outs):
+        if wanted.epoch is None:
+            _tell_choices(model)
         with ExitStack() as stack:
             folders = {
                 rule: stack.enter_context(building(out, manifests[rule], resumable=True))
@@ -167,6 +169,14 @@ def _make(
         if rule not in done:
             print(f"{facts['volumes']} volumes in {out} (look at {out / 'preview.png'})")
     return max(_report(read_manifest(out).facts, out) for out in outs.values())
+
+
+def _tell_choices(model: VolumeModel) -> None:
+    from fetalsynth.cli.snapshot_choice import told
+
+    for network in {network.part: network for network in model.networks.values()}.values():
+        for line in told(network.facts, folder=network.part, epoch=network.epoch):
+            print(f"{network.part.name}: {line}", file=sys.stderr)
 
 
 def _report(facts: Mapping[str, Any], out: Path) -> int:

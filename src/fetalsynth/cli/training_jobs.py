@@ -16,7 +16,7 @@ from fetalsynth.artifacts.digest import digest_file
 from fetalsynth.artifacts.files import write_text
 from fetalsynth.artifacts.images import ImageRecord
 from fetalsynth.artifacts.manifest import Input
-from fetalsynth.cli.training_watch import watch_for
+from fetalsynth.cli.training_watch import slice_watcher, watch_for
 from fetalsynth.datasets.typical_heads import TYPICAL_HEADS, typical_heads, write_typical_heads
 from fetalsynth.errors import UserError, explaining
 from fetalsynth.generators.settings import FlowSettings, SPADESettings
@@ -70,8 +70,7 @@ def _images_job(recipe: Recipe, *, wanted: Train, device: torch.device) -> Job:
         watch, why = watch_for(
             recipe, folder=wanted.data, training=images, seed=wanted.seed, device=device
         )
-        if why and recipe.watch.every_epochs != 0 and team.leads:
-            print(f"note: nobody watches for copying: {why}", file=sys.stderr)
+        _announce_unwatched(why, recipe=recipe, team=team)
         facts = train(
             recipe=recipe,
             data=ResidentImages(images.pixels, device=device, heads=heads),
@@ -115,6 +114,17 @@ def _slices_job(recipe: SliceRecipe, *, wanted: Train, device: torch.device) -> 
     volumes = load_training_volumes(wanted.data, recipe=recipe, seed=wanted.seed)
 
     def run(folder: Path, team: Team) -> dict[str, Any]:
+        watcher, why = None, ""
+        if recipe.generator.family != "unet":
+            watcher, why = slice_watcher(
+                recipe,
+                folder=wanted.data,
+                training=volumes,
+                seed=wanted.seed,
+                device=device,
+                context=_context(recipe),
+            )
+            _announce_unwatched(why, recipe=recipe, team=team)
         facts = {}
         for name, planes in recipe.networks().items():
             state = folder / STATE / name
@@ -144,12 +154,17 @@ def _slices_job(recipe: SliceRecipe, *, wanted: Train, device: torch.device) -> 
                 team=team,
                 perceptual=None if perceptual is None else perceptual.to(device),
                 label=f"{recipe.name} {name}",
+                watch=None if watcher is None else watcher.watch(slices, planes=planes),
             )
             if team.leads:
                 with explaining(state):
                     state.mkdir(parents=True, exist_ok=True)
                 write_text(state / DONE, json.dumps(facts[name], allow_nan=False))
-        return _together(facts, volumes=len(volumes.images), subjects=_subjects(volumes.records))
+        unwatched = {"watch": {"missing": why}} if why else {}
+        together = _together(
+            facts, volumes=len(volumes.images), subjects=_subjects(volumes.records)
+        )
+        return {**together, **unwatched}
 
     return Job(inputs=(volumes.source, *inputs), run=run)
 
@@ -198,6 +213,11 @@ def _options(wanted: Train, *, device: torch.device, team: Team, part: str = "")
 def _announce(team: Team, what: str, folder: Path) -> None:
     if team.leads:
         print(f"{what}; watch {folder / 'previews'}", file=sys.stderr)
+
+
+def _announce_unwatched(why: str, *, recipe: Run, team: Team) -> None:
+    if why and recipe.watch.every_epochs != 0 and team.leads:
+        print(f"note: nobody watches for copying: {why}", file=sys.stderr)
 
 
 def _subjects(records: Any) -> int:

@@ -46,7 +46,7 @@ def quick_images(family: Family, generator: nn.Module, latents: Tensor, batch: B
     """
     if isinstance(family, Flow):
         return family.draw(generator, latents, batch, sampling=_quick(family))
-    return family.sample(generator, latents)
+    return family.sample(generator, latents, batch.labels, batch.planes)
 
 
 def held_out_loss(

@@ -178,9 +178,8 @@ def _whole_recipe(group: Sequence[Cell]) -> Recipe | SliceRecipe:
     Nobody watches it: every cell's set is screened for copying by its own assessment.
     """
     epochs = sorted({cell.training.epochs for cell in group})
-    update: dict[str, Any] = {"epochs": epochs[-1], "snapshots": tuple(epochs)}
-    if isinstance(group[0].training, Recipe):
-        update["watch"] = WatchSettings(every_epochs=0)
+    unwatched = WatchSettings(every_epochs=0)
+    update = {"epochs": epochs[-1], "snapshots": tuple(epochs), "watch": unwatched}
     return group[0].training.model_copy(update=update)
 
 
@@ -232,7 +231,7 @@ def _check_family(study: StudyRecipe, cells: Sequence[Cell]) -> None:
                 f"arm {cell.arm}: recipe {cell.base} does not make {makes}, which "
                 f"{study.modality} needs"
             )
-        if isinstance(cell.training, Recipe) and cell.training.watch.patience_looks:
+        if cell.training.watch.patience_looks:
             raise UserError(
                 f"arm {cell.arm}: a study compares epochs, so no training may stop early; set "
                 "watch.patience_looks to 0"

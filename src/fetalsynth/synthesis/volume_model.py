@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from fetalsynth.anatomy.planes import PLANES, Plane, from_slices, to_slices
 from fetalsynth.artifacts.manifest import FILENAME, Manifest, read_manifest
+from fetalsynth.artifacts.model import chosen_epoch
 from fetalsynth.datasets.volumes.grid import Grid
 from fetalsynth.errors import UserError
 from fetalsynth.generators.families import Family
@@ -36,13 +37,15 @@ class PlaneNetwork:
     ``images`` makes (N, 1, S, S) in [−1, 1] of labels (N, S, S), planes (N,) and latents (N, n);
     None where whole cubes are sampled (:mod:`fetalsynth.synthesis.sampled`). ``knows_empty`` tells
     whether it was trained on slices without any label. Elsewhere its answer to one means nothing,
-    and black is taken.
+    and black is taken. It lies in ``part`` of the model ``folder``; ``facts`` are of its training.
     """
 
     family: Family
     images: SliceImages | None
     knows_empty: bool
     folder: Path
+    part: Path
+    facts: Mapping[str, Any]
     epoch: int
     weights: Weights
 
@@ -99,8 +102,9 @@ def load_volume_model(
 ) -> VolumeModel:
     """Load what ``planes`` need from model folders that together must have it.
 
-    ``epoch`` None takes the last snapshot; ``weights`` None the moving average where there is one.
-    ``dtype`` is that of the computation; bfloat16 is less exact.
+    ``epoch`` None takes of each network the snapshot that its training chose, or else the last;
+    ``weights`` None the moving average where there is one. ``dtype`` is that of the computation;
+    bfloat16 is less exact.
 
     Raises UserError where a plane is missing or in two models, where families, grids or labels
     differ, and for everything that is wrong with a model or its weights.
@@ -122,8 +126,13 @@ def load_volume_model(
                 )
             part = folder / (SHARED if recipe["one_network"] else plane)
             if part not in loaded:
+                facts = manifest.facts.get("networks", {}).get(part.name, {})
                 trained = load_trained(
-                    part, settings=settings, epoch=epoch, weights=weights, device=device
+                    part,
+                    settings=settings,
+                    epoch=chosen_epoch(facts) if epoch is None else epoch,
+                    weights=weights,
+                    device=device,
                 )
                 loaded[part] = PlaneNetwork(
                     family=trained.family,
@@ -132,6 +141,8 @@ def load_volume_model(
                     else _fast(trained.family, dtype=dtype),
                     knows_empty=recipe["empty_slices"] > 0,
                     folder=folder,
+                    part=part,
+                    facts=facts,
                     epoch=trained.epoch,
                     weights=trained.weights,
                 )

@@ -73,9 +73,20 @@ def _epochs(recipe: Run, facts: dict[str, Any]) -> str:
 
 def _watched(recipe: Run, facts: dict[str, Any]) -> list[str]:
     """How copying was watched, which snapshot to take, and why training stopped."""
-    watch, lines = facts.get("watch"), []
-    if watch is None and recipe.generator.family == "unet":
+    networks = facts.get("networks", {})
+    if recipe.generator.family == "unet":
         return []
+    if "watch" in facts or not networks:
+        return _watched_network(facts)
+    return [
+        line.replace("- ", f"- {name}: " if len(networks) > 1 else "- ", 1)
+        for name, each in networks.items()
+        for line in _watched_network(each)
+    ]
+
+
+def _watched_network(facts: dict[str, Any]) -> list[str]:
+    watch, lines = facts.get("watch"), []
     if watch is None:
         return ["- copying was not watched while it trained; its last snapshot is taken"]
     if "missing" in watch:
@@ -85,8 +96,8 @@ def _watched(recipe: Run, facts: dict[str, Any]) -> list[str]:
     interval = "epoch" if every == 1 else f"{every} epochs"
     lines.append(
         f"- copying watched at {looks}, every {interval}: "
-        f"{watch['samples']} samples {watch['sampled']} and {watch['held_out_patients']} held-out "
-        f"patients, by their distance to the nearest training image (watch.jsonl; "
+        f"{watch['samples']} samples {watch['sampled']} and {_compared_with(watch)}, by their "
+        f"distance to the nearest training image (watch.jsonl; "
         f"{watch['seconds'] / max(facts['seconds'], 0.1):.1%} of the time)"
     )
     if "stopped" in facts:
@@ -101,6 +112,13 @@ def _watched(recipe: Run, facts: dict[str, Any]) -> list[str]:
         else f"chosen snapshot: epoch {chosen['epoch']}"
     )
     return [*lines, f"- {which}, because {chosen['reason']}"]
+
+
+def _compared_with(watch: dict[str, Any]) -> str:
+    patients = watch["held_out_patients"]
+    held_out = f"{patients} held-out patient{'' if patients == 1 else 's'}"
+    images = watch.get("held_out_images", patients)
+    return held_out if images == patients else f"{images} slices of {held_out}"
 
 
 def _warnings(facts: dict[str, Any]) -> list[str]:

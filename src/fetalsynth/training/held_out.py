@@ -1,4 +1,4 @@
-"""Images of patients that a training leaves out: what copying can be told by."""
+"""Images and volumes of patients that a training leaves out: what copying can be told by."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ import numpy as np
 
 from fetalsynth.artifacts.images import ImageRecord, read_table
 from fetalsynth.artifacts.manifest import is_artifact
+from fetalsynth.artifacts.volumes import read_participants
 from fetalsynth.datasets.loading import ImageSet, load_images
 from fetalsynth.datasets.splits import TEST
+from fetalsynth.datasets.volumes.grid import Grid
+from fetalsynth.datasets.volumes.loading import VolumeSet, load_volumes
 from fetalsynth.randomness import numpy_rng
-from fetalsynth.training.recipe import Recipe
+from fetalsynth.training.recipe import Recipe, SliceRecipe
 
 LEAST_SUBJECTS = 20  # the copying screen wants no fewer
 MOST_SUBJECTS = 256
+MOST_VOLUMES = 10
+ALL = "the recipe trains on all {} (split all)"
 
 
 def load_held_out(
@@ -26,7 +31,7 @@ def load_held_out(
     Patients with an image in ``training`` do not count; of more than 256, as many are drawn.
     """
     if recipe.split == "all":
-        return None, "the recipe trains on all images (split all)"
+        return None, ALL.format("images")
     if not is_artifact(folder):
         return None, f"{folder} is a plain folder, which holds nothing out (import it)"
     seen = {patient(record) for record in training.records}
@@ -43,6 +48,47 @@ def load_held_out(
         pixels=images.pixels[chosen],
         records=tuple(images.records[k] for k in chosen),
     ), ""
+
+
+def load_held_out_volumes(
+    folder: Path, *, recipe: SliceRecipe, training: VolumeSet, seed: int
+) -> tuple[VolumeSet | None, str]:
+    """Volumes of held-out patients of ``folder``, ten at most, or None and why there are none.
+
+    Those of patients with a volume in ``training`` do not count.
+    """
+    if recipe.split == "all":
+        return None, ALL.format("volumes")
+    seen = {record.subject for record in training.records}
+    method = recipe.reconstruction
+    rows = [
+        row
+        for row in read_participants(folder)
+        if row.split == TEST
+        and (method is None or row.reconstruction == method)
+        and row.image is not None
+        and row.labels is not None
+    ]
+    if not {row.subject for row in rows} - seen:
+        return None, f"{folder} holds out no volume of a patient that is not trained on"
+    settings = recipe.generator
+    volumes = load_volumes(
+        folder,
+        role="held out",
+        grid=Grid(size=settings.size, spacing_mm=recipe.spacing_mm),
+        splits=(TEST,),
+        reconstructions=None if method is None else (method,),
+    )
+    order = numpy_rng(seed=seed, stream="watch/held out").permutation(len(volumes.records))
+    unseen = [k for k in order.tolist() if volumes.records[k].subject not in seen]
+    volumes = volumes.only(sorted(unseen[:MOST_VOLUMES]))
+    highest = max(int(labels.max()) for labels in volumes.labels)
+    if highest >= settings.labels:
+        return None, (
+            f"a held-out volume of {folder} has label {highest}, and the recipe knows 0 to "
+            f"{settings.labels - 1}"
+        )
+    return volumes, ""
 
 
 def patient(record: ImageRecord) -> str:

@@ -95,6 +95,7 @@ class Run(BaseModel):
     )
     log_every_images: int = Field(2_000, ge=1, description="One row of stats.jsonl per so many.")
     previews: int = Field(10, ge=1, description="Contact sheets over the run.")
+    watch: WatchSettings = WatchSettings()
 
     @model_validator(mode="after")
     def _epochs_lie_within_the_run(self) -> Self:
@@ -129,7 +130,6 @@ class Recipe(Run):
         ge=1,
         description="Train on this many, chosen by subject; smaller choices lie within larger.",
     )
-    watch: WatchSettings = WatchSettings()
 
 
 class SliceRecipe(Run):
@@ -161,6 +161,8 @@ class SliceRecipe(Run):
             raise ValueError("one_network and generator.plane_condition go together: set both")
         if self.generator.channels != 1:
             raise ValueError("generator.channels is 1 here: the slices of volumes are grey")
+        if self.generator.family == "unet" and self.watch != WatchSettings():
+            raise ValueError("watch is for generators: a network that finds labels copies nobody")
         return self
 
     def networks(self) -> dict[str, tuple[Plane, ...]]:

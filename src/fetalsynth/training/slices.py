@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +46,7 @@ class ResidentSlices:
         context: int = 0,
     ) -> None:
         self._context = context
+        self._patients = [record.subject for record in volumes.records]
         self._ages = torch.tensor([_age(record) for record in volumes.records], device=device)
         self._images = [torch.from_numpy(image).to(device) for image in volumes.images]
         self._labels = [torch.from_numpy(labels).to(device) for labels in volumes.labels]
@@ -77,9 +78,23 @@ class ResidentSlices:
         spread = self._spread(CALIBRATION_SLICES)
         return [self.batch(part) for part in torch.split(spread, CALIBRATION_BATCH)]
 
+    def only(self, numbers: NDArray[np.int64]) -> ResidentSlices:
+        """These of the slices, as slices 0, 1, …"""
+        some = copy.copy(self)
+        some.items, some.count = self.items[numbers], len(numbers)
+        return some
+
+    def patients(self) -> list[str]:
+        """Whose each slice is."""
+        return [self._patients[volume] for volume in self.items[:, 0].tolist()]
+
+    def held(self) -> NDArray[np.int64]:
+        """How many pixels of each slice are labelled (count,)."""
+        return np.array([_held(self._labels[v], axis, n) for v, axis, n in self.items.tolist()])
+
     def preview(self) -> Batch:
         """A few slices spread over the volumes, near the middle of each."""
-        held = np.array([_held(self._labels[v], axis, n) for v, axis, n in self.items.tolist()])
+        held = self.held()
         rich = np.flatnonzero(held >= np.quantile(held, 0.6))
         chosen = rich[np.linspace(0, len(rich) - 1, min(PREVIEW_SLICES, len(rich))).astype(int)]
         return self.batch(torch.from_numpy(chosen))
@@ -122,14 +137,7 @@ def _subset(volumes: VolumeSet, wanted: int, *, seed: int, folder: Path) -> Volu
             f"give --volumes {count} or less"
         )
     order = numpy_rng(seed=seed, stream="training subset").permutation(count)
-    chosen = sorted(int(k) for k in order[:wanted])
-    return replace(
-        volumes,
-        images=tuple(volumes.images[k] for k in chosen),
-        labels=tuple(volumes.labels[k] for k in chosen),
-        placements=tuple(volumes.placements[k] for k in chosen),
-        records=tuple(volumes.records[k] for k in chosen),
-    )
+    return volumes.only(sorted(int(k) for k in order[:wanted]))
 
 
 def _items(

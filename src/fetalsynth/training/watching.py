@@ -45,13 +45,14 @@ Precision = Callable[[], AbstractContextManager[object]]
 class Watch:
     """What to compare samples with.
 
-    ``held_out`` holds one image of each patient that is not trained on. ``nearness`` tells of
-    samples (N, H, W, C) how near they come to the training images, under the names that
-    :mod:`fetalsynth.training.watch_verdict` reads.
+    ``held_out`` holds one image of each of so many ``patients`` that are not trained on, or slices
+    of their volumes. ``nearness`` tells of samples (N, H, W, C) how near they come to the training
+    images, under the names that :mod:`fetalsynth.training.watch_verdict` reads.
     """
 
     settings: WatchSettings
     held_out: TrainingData
+    patients: int
     nearness: Callable[[NDArray[np.uint8]], dict[str, float]]
 
 
@@ -89,7 +90,8 @@ class Looks:
     ) -> None:
         self.watch, self.data, self.folder, self.seed = watch, data, folder, seed
         self.least, self.patience = watch.settings.least_ratio, watch.settings.patience_looks
-        self.cost = cost_of(family, calibration=CALIBRATION_LATENTS)
+        slices = sum(len(batch.images) for batch in data.calibration())
+        self.cost = cost_of(family, calibration=slices or CALIBRATION_LATENTS)
         self.every, self.samples = plan_looks(
             watch.settings,
             epochs=epochs,
@@ -210,7 +212,8 @@ class Looks:
                 "every_epochs": self.every,
                 "samples": self.samples,
                 "sampled": self.cost.words,
-                "held_out_patients": self.watch.held_out.count,
+                "held_out_images": self.watch.held_out.count,
+                "held_out_patients": self.watch.patients,
                 "least_ratio": self.least,
                 "near_from_epoch": verdict.near_from(self.rows, least=self.least),
                 "seconds": round(self.seconds, 1),

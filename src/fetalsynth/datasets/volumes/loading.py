@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -42,6 +42,16 @@ class VolumeSet:
     records: tuple[VolumeRecord, ...]
     label_names: tuple[str, ...]
     source: Input
+
+    def only(self, numbers: Sequence[int]) -> VolumeSet:
+        """These of the volumes, in this order."""
+        return replace(
+            self,
+            images=tuple(self.images[k] for k in numbers),
+            labels=tuple(self.labels[k] for k in numbers),
+            placements=tuple(self.placements[k] for k in numbers),
+            records=tuple(self.records[k] for k in numbers),
+        )
 
 
 def load_volumes(

@@ -1,0 +1,27 @@
+"""Which snapshot ``generate`` takes and why, where the training chose one or could not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fetalsynth.artifacts.model import snapshot_epochs
+
+
+def told(facts: Mapping[str, Any], *, folder: Path, epoch: int) -> list[str]:
+    """A line for standard error about the snapshot of ``epoch`` in ``folder``, or none.
+
+    ``facts`` are those of the training of the network that lies there.
+    """
+    chosen = facts.get("chosen")
+    if "packed" in facts or not isinstance(chosen, dict):
+        return []
+    last = snapshot_epochs(folder)[-1]
+    if chosen.get("epoch") is None:
+        return [
+            f"warning: the training chose no snapshot, because {chosen.get('reason')}; this is "
+            f"the last, of epoch {last}: read the copying screen of an assessment"
+        ]
+    other = f" (--epoch {last} is the last)" if last != epoch else ""
+    return [f"snapshot of epoch {epoch}, because {chosen.get('reason')}{other}"]
