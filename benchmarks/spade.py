@@ -20,8 +20,8 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import mean, median
 
@@ -36,6 +36,7 @@ from fetalsynth.anatomy.planes import PLANES, to_slices
 from fetalsynth.datasets.volumes.grid import Grid, conform_labels, place
 from fetalsynth.datasets.volumes.nifti import read_nifti, whole_numbers
 from fetalsynth.generators.batch import Batch
+from fetalsynth.generators.precision import computing
 from fetalsynth.generators.settings import SPADESettings
 from fetalsynth.generators.spade import losses
 from fetalsynth.generators.spade.family import SPADE
@@ -43,7 +44,7 @@ from fetalsynth.generators.spade.fast import FastGenerator
 from fetalsynth.generators.spade.generator import SPADEGenerator
 from fetalsynth.generators.spade.layers import SPADEBlock, SPADELayer
 from fetalsynth.threads import free_cores
-from fetalsynth.training.device import autocast, choose_device, resolve_precision
+from fetalsynth.training.device import choose_device, resolve_precision
 
 # The usual implementation, from the paper.
 
@@ -255,7 +256,7 @@ def compare_training(wanted: argparse.Namespace, settings: SPADESettings, clock:
         network.to(memory_format=torch.channels_last).train()
     optimizers = ours.optimizers()
     precision = resolve_precision("auto", clock.device)
-    context = autocast(precision, clock.device) if precision != "float32" else nullcontext
+    context = partial(computing, precision, clock.device)
 
     def our_step() -> None:
         ours.step(

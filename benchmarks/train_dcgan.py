@@ -17,6 +17,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -31,9 +32,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from fetalsynth.artifacts.building import STATE
 from fetalsynth.generators.batch import Batch
 from fetalsynth.generators.dcgan import DCGAN
+from fetalsynth.generators.precision import computing
 from fetalsynth.threads import free_cores
 from fetalsynth.training.data import ResidentImages
-from fetalsynth.training.device import autocast, choose_device, resolve_precision
+from fetalsynth.training.device import choose_device, resolve_precision
 from fetalsynth.training.distributed import Team
 from fetalsynth.training.loop import Options, train
 from fetalsynth.training.recipe import Recipe, load_recipe
@@ -175,7 +177,7 @@ def share_of_peak(rate: float, device: torch.device) -> tuple[float, float, str]
             Batch(images=torch.zeros(BATCH, 1, SIZE, SIZE, device=device)),
             gan.latents(BATCH, torch.Generator()).to(device),
             optimizers=gan.optimizers(),
-            precision=autocast(precision, device),
+            precision=partial(computing, precision, device),
             average_gradients=lambda parameters: None,
         )
     reached = counter.get_total_flops() / BATCH * rate / 1e12

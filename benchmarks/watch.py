@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -22,10 +23,10 @@ from fetalsynth.assessment.nearness import nearness_to
 from fetalsynth.cli.training_watch import watch_for
 from fetalsynth.datasets.loading import load_images
 from fetalsynth.generators.families import build
+from fetalsynth.generators.precision import computing
 from fetalsynth.randomness import numpy_rng, torch_rng
 from fetalsynth.training import augmentation, watch_verdict
 from fetalsynth.training.data import ResidentImages, load_training_images
-from fetalsynth.training.device import autocast
 from fetalsynth.training.recipe import Recipe, load_recipe
 from fetalsynth.training.watching import Looks
 
@@ -82,7 +83,7 @@ def cost(data: Path, name: str, *, steps: int = 8) -> None:
     family = build(recipe.generator)
     family.initialise(torch_rng(seed=0, stream="initial weights"))
     family.generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizers, precision = family.optimizers(), autocast("bfloat16", CPU)
+    optimizers, precision = family.optimizers(), partial(computing, "bfloat16", CPU)
     size, seconds = recipe.batch_size, []
     for k in range(steps):
         began = time.process_time()

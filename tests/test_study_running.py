@@ -139,11 +139,18 @@ def test_blocking_goes_on_through_chains(tmp_path: Path) -> None:
 
 def test_a_stop_cancels_what_runs_and_leaves_it_waiting(tmp_path: Path) -> None:
     executor = Pretended(tmp_path)
-    executor.on_poll = lambda: os.kill(os.getpid(), signal.SIGTERM)
+
+    def later() -> None:
+        time.sleep(0.6)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    executor.on_poll = later
     with pytest.raises(KeyboardInterrupt):
         go(tmp_path, STEPS, executor)
     assert executor.cancelled == ["train-a"]
-    assert read_state(tmp_path, "train-a").status == "waiting"
+    stopped = read_state(tmp_path, "train-a")
+    assert stopped.status == "waiting"
+    assert 0.5 < stopped.seconds < 60
     assert read_state(tmp_path, "train-b").status == "done"
     assert not go(tmp_path, STEPS, Pretended(tmp_path)).failed
 

@@ -619,6 +619,9 @@ def test_settings_that_make_no_sense(settings: dict[str, Any], message: str) -> 
         recipe(DCGAN, watch=settings)
 
 
+# Where it is read
+
+
 def test_curves_of_the_watch() -> None:
     rows = [look(10, SOUND, 0.9) | {"loss_train": 0.8}, look(20, NEAR, 0.7) | {"loss_train": 0.3}]
     curves = watch_curves(rows)

@@ -106,7 +106,7 @@ def _item(
     ]
     varying = [table for table in tables if _can_tell(table, item)]
     flat = [table for table in tables if not _can_tell(table, item)]
-    refused += [refuse(item.kind, table, "the value is the same for all sets") for table in flat]
+    refused += [refuse(item.kind, table, _why_flat(table)) for table in flat]
     found = _found(item, varying, seed)
     if not found and not refused:
         why = "none of its metrics is there, or nothing varies between the cells of the arm."
@@ -118,6 +118,12 @@ def _can_tell(table: Table, item: AnyItem) -> bool:
     """Whether values vary; LBP elements that never occur are left to the tests of them all."""
     together = isinstance(item, Readers | Published) and is_element(table.metric)
     return together or bool(np.ptp(table.values) > 0)
+
+
+def _why_flat(table: Table) -> str:
+    if len(table.values) == 1:
+        return "there is one set only"
+    return "the value is the same for all sets"
 
 
 def _found(item: AnyItem, tables: list[Table], seed: int) -> list[Entry]:

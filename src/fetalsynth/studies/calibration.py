@@ -5,18 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from fetalsynth.generators.families import Family, build
+from fetalsynth.generators.precision import computing
 from fetalsynth.generators.settings import SPADESettings
 from fetalsynth.generators.unet import Segmenter
 from fetalsynth.randomness import torch_rng
 from fetalsynth.studies.data import DataFacts
 from fetalsynth.training.data import ResidentImages, TrainingData, load_training_images
-from fetalsynth.training.device import autocast, resolve_precision
+from fetalsynth.training.device import resolve_precision
 from fetalsynth.training.recipe import Recipe, SliceRecipe
 from fetalsynth.training.slices import ResidentSlices, load_training_volumes
 
@@ -95,7 +97,7 @@ def _step_seconds(
     family: Family, recipe: Recipe | SliceRecipe, data: TrainingData, device: torch.device
 ) -> float:
     optimizers = family.optimizers()
-    precision = autocast(resolve_precision(recipe.precision, device), device)
+    precision = partial(computing, resolve_precision(recipe.precision, device), device)
     taken: list[float] = []
     for step in range(1 + MOST_STEPS):
         indices = torch.arange(step * recipe.batch_size, (step + 1) * recipe.batch_size)

@@ -91,7 +91,9 @@ class _Board:
     def stopped(self, names: Iterable[str]) -> None:
         """What runs was asked to stop; it waits again."""
         for name in names:
-            self._write(self.steps[name], self.states[name], status="waiting", note="stopped")
+            state = self.states[name]
+            seconds = round(state.seconds + _since(state), 1)
+            self._write(self.steps[name], state, status="waiting", seconds=seconds, note="stopped")
 
     def block(self) -> list[str]:
         """Move what needs a failed or blocked step out of the way; names of what was moved."""
@@ -169,6 +171,13 @@ def _start(board: _Board, executor: Executor) -> None:
             continue
         executor.submit(step)
         board.started(step)
+
+
+def _since(state: StepState) -> float:
+    """Seconds that a running step has run."""
+    if state.status != "running" or not state.started:
+        return 0.0
+    return (datetime.now(UTC) - datetime.fromisoformat(state.started)).total_seconds()
 
 
 def _note(exit_code: int, *, whole: bool) -> str:

@@ -21,8 +21,8 @@ from fetalsynth.generators.flow.family import Flow
 from fetalsynth.generators.flow.path import Point
 from fetalsynth.generators.flow.sampling import Denoise
 from fetalsynth.generators.neighbours import hung, unhung, with_neighbours
+from fetalsynth.generators.precision import computing
 from fetalsynth.randomness import torch_rng
-from fetalsynth.synthesis.precision import computing
 
 BLACK = -1.0
 # Slices per evaluation. The same ones always go together, because convolutions round differently in

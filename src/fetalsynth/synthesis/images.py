@@ -20,12 +20,12 @@ from fetalsynth.generators.families import Family
 from fetalsynth.generators.flow.family import Flow
 from fetalsynth.generators.flow.sampling import Sampling
 from fetalsynth.generators.levels import to_levels
+from fetalsynth.generators.precision import Precision, computing
 from fetalsynth.generators.settings import DCGANSettings, FlowSettings, Settings
 from fetalsynth.progress import Progress
 from fetalsynth.randomness import torch_rng
 from fetalsynth.synthesis.asked_heads import Heads
 from fetalsynth.synthesis.drawn_heads import drawn_heads
-from fetalsynth.synthesis.precision import Precision, computing
 from fetalsynth.synthesis.weights import Weights, load_trained, settings_of
 
 # Every image is computed in a chunk of this many, always full and always aligned, because
@@ -85,8 +85,6 @@ def load_model(
     device = device or torch.device("cpu")
     epoch = chosen_epoch(manifest.facts) if epoch is None else epoch
     trained = load_trained(folder, settings=settings, epoch=epoch, weights=weights, device=device)
-    if isinstance(settings, FlowSettings):
-        trained.family.generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return LoadedModel(
         family=trained.family,
         settings=settings,
@@ -136,7 +134,7 @@ def _chunk(model: LoadedModel, *, number: int, seed: int, wanted: Wanted) -> NDA
     latents = torch.cat(
         [family.latents(1, torch_rng(seed=seed, stream="sample", counter=k)) for k in numbers]
     ).to(model.device)
-    with computing(getattr(torch, wanted.precision), model.device):
+    with computing(wanted.precision, model.device):
         if isinstance(family, Flow):
             heads = wanted.heads
             told = None if heads is None else heads.batch(numbers, device=model.device)

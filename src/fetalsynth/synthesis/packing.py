@@ -154,8 +154,6 @@ def _reloaded(model: LoadedModel, folder: Path) -> LoadedModel:
         weights="averaged",
         device=model.device,
     )
-    if isinstance(model.settings, FlowSettings):  # as load_model has them, which rounds otherwise
-        trained.family.generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return replace(model, family=trained.family, folder=folder)
 
 

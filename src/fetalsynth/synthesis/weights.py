@@ -12,7 +12,7 @@ from fetalsynth.artifacts.manifest import FILENAME, Manifest
 from fetalsynth.artifacts.model import read_weights, snapshot_epochs, snapshot_path
 from fetalsynth.errors import UserError
 from fetalsynth.generators.families import Family, build
-from fetalsynth.generators.settings import Settings, parse_settings
+from fetalsynth.generators.settings import FlowSettings, Settings, parse_settings
 
 Weights = Literal["averaged", "raw"]
 
@@ -70,4 +70,6 @@ def load_trained(
     except RuntimeError as error:
         raise UserError(f"{path}: the weights do not fit the model's configuration") from error
     family.generator.to(device).eval()
+    if isinstance(settings, FlowSettings):
+        family.generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Trained(family=family, epoch=epoch, weights=weights)

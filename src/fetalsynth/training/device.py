@@ -6,8 +6,6 @@ import ctypes
 import os
 import resource
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
@@ -78,10 +76,3 @@ def peak_memory_mib(device: torch.device) -> int:
         return torch.cuda.max_memory_allocated(device) >> 20
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return int(held) >> (20 if sys.platform == "darwin" else 10)  # bytes there, KiB here
-
-
-def autocast(precision: str, device: torch.device) -> Callable[[], AbstractContextManager[object]]:
-    """A maker of contexts that compute in ``precision``."""
-    if precision == "float32":
-        return nullcontext
-    return lambda: torch.autocast(device.type, torch.bfloat16)

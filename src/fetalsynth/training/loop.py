@@ -6,6 +6,7 @@ import math
 import sys
 import time
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import nn
 
 from fetalsynth.errors import UserError
 from fetalsynth.generators.families import build
+from fetalsynth.generators.precision import computing
 from fetalsynth.progress import Progress
 from fetalsynth.randomness import torch_rng
 from fetalsynth.threads import free_cores
@@ -21,7 +23,6 @@ from fetalsynth.training import augmentation, checkpoint
 from fetalsynth.training.average import MovingAverage
 from fetalsynth.training.data import TrainingData
 from fetalsynth.training.device import (
-    autocast,
     keep_freed_memory,
     peak_memory_mib,
     resolve_precision,
@@ -85,7 +86,7 @@ def train(  # noqa: PLR0912, PLR0915 - one linear function is easier to follow h
     threads = options.threads or (saved["threads"] if saved else free_cores())
     torch.set_num_threads(threads)
     precision = saved["precision"] if saved else resolve_precision(recipe.precision, device)
-    computing = autocast(precision, device)
+    in_precision = partial(computing, precision, device)
     if device.type == "cpu":
         keep_freed_memory()
     if device.type == "cuda":
@@ -191,7 +192,7 @@ def train(  # noqa: PLR0912, PLR0915 - one linear function is easier to follow h
                 replace(seen, images=images),
                 latents.to(device),
                 optimizers=optimizers,
-                precision=computing,
+                precision=in_precision,
                 average_gradients=team.average_gradients,
             )
             before, images_seen = images_seen, images_seen + batch
@@ -217,7 +218,7 @@ def train(  # noqa: PLR0912, PLR0915 - one linear function is easier to follow h
                         sampled,
                         epoch=ended[-1],
                         images_seen=images_seen,
-                        precision=computing,
+                        precision=in_precision,
                     )
                     progress.advance(0, note=_brief(means) + looks.brief())
                     if found:
