@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,16 @@ from fetalsynth.anatomy.planes import PLANES
 from fetalsynth.artifacts.building import building
 from fetalsynth.artifacts.manifest import draft, read_manifest
 from fetalsynth.artifacts.model import read_statistics, snapshot_epochs, snapshot_path
-from fetalsynth.artifacts.volumes import WHITE, VolumesWriter, read_participants
+from fetalsynth.artifacts.volumes import WHITE, VolumeRecord, VolumesWriter, read_participants
 from fetalsynth.cli.main import main
 from fetalsynth.cli.training_watch import SliceWatcher, slice_watcher
+from fetalsynth.datasets.volumes import loading
 from fetalsynth.errors import UserError
-from fetalsynth.training.recipe import SliceRecipe, parse_recipe
+from fetalsynth.generators.families import build
+from fetalsynth.training.recipe import WatchedSliceRecipe, parse_recipe
 from fetalsynth.training.slices import ResidentSlices, load_training_volumes
 from fetalsynth.training.watch_verdict import is_near, is_sound
-from fetalsynth.training.watching import Watch
+from fetalsynth.training.watching import Looks, Watch
 
 CPU = torch.device("cpu")
 SIZE = 32
@@ -97,7 +100,7 @@ def write_brains(
         for seed in range(count):
             image, labels = brain(seed, texture=texture)
             if label is not None and seed == count - 1:
-                labels[labels == 3] = label
+                labels[labels > 0] = label
             writer.add(
                 subject=f"{seed}",
                 image=image,
@@ -110,13 +113,13 @@ def write_brains(
     return folder
 
 
-def tiny(**changes: Any) -> SliceRecipe:
+def tiny(**changes: Any) -> WatchedSliceRecipe:
     recipe = parse_recipe({**RECIPE, **changes}, where="test")
-    assert isinstance(recipe, SliceRecipe)
+    assert isinstance(recipe, WatchedSliceRecipe)
     return recipe
 
 
-def watch_of(folder: Path, recipe: SliceRecipe) -> tuple[Watch, ResidentSlices]:
+def watch_of(folder: Path, recipe: WatchedSliceRecipe) -> tuple[Watch, ResidentSlices]:
     volumes = load_training_volumes(folder, recipe=recipe, seed=0)
     watcher, why = slice_watcher(
         recipe, folder=folder, training=volumes, seed=0, device=CPU, context=1
@@ -143,7 +146,7 @@ def trained(folder: Path, data: Path, **changes: Any) -> Path:
 def scripted(*looks: dict[str, float]) -> Callable[..., Callable[..., dict[str, float]]]:
     """Measures that say in turn what a test wants to have happened."""
     left = iter(looks)
-    return lambda **given: lambda samples: dict(next(left))
+    return lambda **given: lambda samples, among: dict(next(left))
 
 
 def test_held_out_slices_are_sound_and_those_trained_on_are_copies(tmp_path: Path) -> None:
@@ -164,7 +167,7 @@ def test_held_out_slices_are_sound_and_those_trained_on_are_copies(tmp_path: Pat
     assert is_sound(unseen, least=0.9)
 
 
-def test_slices_of_little_tissue_and_of_patients_trained_on_do_not_count(tmp_path: Path) -> None:
+def test_slices_are_of_held_out_patients_and_show_tissue(tmp_path: Path) -> None:
     data = write_brains(tmp_path / "brains", held_out=3)
     watch, _ = watch_of(data, tiny())
     held = watch.held_out
@@ -276,26 +279,140 @@ def test_patience_ends_the_training_of_a_network(
     monkeypatch.setattr("fetalsynth.assessment.nearness.nearness_to", scripted(NEAR, NEAR))
     data = write_brains(tmp_path / "brains", held_out=2, count=4)
     model = trained(tmp_path, data, watch={"every_epochs": 1, "patience_looks": 2})
-    assert "stopped after epoch 2" in (model / "model-card.md").read_text()
+    card = (model / "model-card.md").read_text()
+    assert "stopped after epoch 2" in card
+    assert "32 × 32 pixels, 2 of 4 epochs, " in card
 
 
 def test_a_network_that_finds_labels_is_not_watched() -> None:
     unet = {"family": "unet", "size": SIZE, "plane_condition": True}
-    with pytest.raises(UserError, match="a network that finds labels copies nobody"):
+    unwatched = {k: v for k, v in RECIPE.items() if k != "watch"} | {"generator": unet}
+    assert "watch" not in parse_recipe(unwatched, where="test").model_dump()
+    with pytest.raises(UserError, match="watch is no setting of this kind of recipe"):
         tiny(generator=unet)
-    assert tiny(generator=unet, watch={}).watch.every_epochs is None
 
 
-def test_at_most_ten_volumes_are_held_in_memory_to_compare_with(tmp_path: Path) -> None:
-    data = write_brains(tmp_path / "brains", held_out=12, count=14)
+def watcher_of(data: Path) -> tuple[SliceWatcher | None, str]:
     recipe = tiny()
-    watcher, _ = slice_watcher(
-        recipe,
-        folder=data,
-        training=load_training_volumes(data, recipe=recipe, seed=0),
-        seed=0,
-        device=CPU,
-        context=1,
+    training = load_training_volumes(data, recipe=recipe, seed=0)
+    return slice_watcher(recipe, folder=data, training=training, seed=0, device=CPU, context=1)
+
+
+def test_at_most_ten_patients_are_compared_with_and_no_more_volumes_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = write_brains(tmp_path / "brains", held_out=12, count=14)
+    read: list[str] = []
+    original = loading._load
+
+    def counting(folder: Path, grid: Any, labels: int, row: VolumeRecord) -> Any:
+        read.append(row.subject)
+        return original(folder, grid, labels, row)
+
+    monkeypatch.setattr(loading, "_load", counting)
+    watcher, _ = watcher_of(data)
+    assert watcher is not None
+    chosen = [record.subject for record in watcher.held_out.records]
+    assert len(set(chosen)) == 10
+    assert sorted(read) == sorted(["0", "1", *chosen])
+
+
+def test_of_several_volumes_of_a_patient_one_is_compared_with(tmp_path: Path) -> None:
+    rows = [
+        ("a", "1", "train"),
+        ("b", "1", "train"),
+        ("c", "1", "test"),
+        ("c", "2", "test"),
+    ]
+    wanted = draft(kind="volumes", configuration={}, synthetic=False)
+    with building(tmp_path / "twice", wanted) as made:
+        writer = VolumesWriter(made, synthetic=False, label_names=FETA)
+        for seed, (subject, session, split) in enumerate(rows):
+            image, labels = brain(seed)
+            writer.add(
+                subject=subject,
+                session=session,
+                image=image,
+                labels=labels,
+                affine=np.eye(4),
+                sidecar={},
+                split=split,
+            )
+        writer.close()
+    watcher, _ = watcher_of(tmp_path / "twice")
+    assert watcher is not None
+    assert [record.subject for record in watcher.held_out.records] == ["c"]
+
+
+def test_a_held_out_volume_without_any_label_stops_no_training(tmp_path: Path) -> None:
+    data = write_brains(tmp_path / "brains", held_out=1, count=4, label=0)
+    watcher, why = watcher_of(data)
+    assert watcher is None
+    assert "a held-out volume cannot be used" in why
+
+
+def test_copies_of_one_patient_alone_cannot_be_told(tmp_path: Path) -> None:
+    watcher, why = watcher_of(write_brains(tmp_path / "brains", held_out=2, count=3))
+    assert watcher is None
+    assert "one patient alone is trained on" in why
+
+
+@pytest.mark.parametrize("samples", [20, 64, 128])
+def test_as_few_samples_as_can_be_afforded_are_of_all_volumes_and_planes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, samples: int
+) -> None:
+    """A generator that makes each held-out slice as it is: the ratio is 1 however few are made."""
+    data = write_brains(tmp_path / "brains", held_out=6, count=10)
+    recipe = tiny()
+    watch, slices = watch_of(data, recipe)
+    monkeypatch.setattr("fetalsynth.training.watching.plan_looks", lambda *_, **__: (1, samples))
+    monkeypatch.setattr(
+        "fetalsynth.training.watching.quick_images",
+        lambda family, generator, latents, batch: batch.images,
     )
-    assert isinstance(watcher, SliceWatcher)
-    assert len(watcher.held_out.images) == 10
+    (tmp_path / "model").mkdir()
+    flow = build(recipe.generator)
+    looks = Looks(watch, family=flow, data=slices, epochs=1, folder=tmp_path / "model", seed=0)
+    looks.look(flow, flow.generator, epoch=1, images_seen=1, precision=nullcontext)
+    (row,) = looks.rows
+    assert row["samples"] == samples
+    assert row["nearest_ratio"] == 1
+    assert abs(row["copying_z"]) < 1e-9
+
+
+def test_black_slices_do_not_make_all_patients_one(tmp_path: Path) -> None:
+    data = write_brains(tmp_path / "brains", held_out=3)
+    recipe = tiny(empty_slices=1.0)
+    volumes = load_training_volumes(data, recipe=recipe, seed=0)
+    watcher, _ = watcher_of(data)
+    assert watcher is not None
+    slices = ResidentSlices(volumes, planes=PLANES, empty_share=1.0, seed=0, device=CPU, context=1)
+    watch = watcher.watch(slices, planes=PLANES)
+    rich = np.flatnonzero(slices.held() > 100)
+    copies = watch.nearness(levels(slices, rich[::5]))
+    assert copies["copying_z"] < -5
+    assert is_near(copies, least=0.9)
+
+
+def test_three_networks_are_watched_each_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of the second only the first look is sound; it warns by name, and its chosen one is taken."""
+    looks = [SOUND, SOUND, SOUND, NEAR, SOUND, SOUND]
+    monkeypatch.setattr("fetalsynth.assessment.nearness.nearness_to", scripted(*looks))
+    data = write_brains(tmp_path / "brains", held_out=2, count=4)
+    alone = {**FLOW, "plane_condition": False, "context": 0}
+    model = trained(
+        tmp_path, data, generator=alone, one_network=False, epochs=2, watch={"every_epochs": 1}
+    )
+    card = (model / "model-card.md").read_text()
+    assert "coronal: warning at image" in card
+    assert "- coronal: chosen snapshot: epoch 1, because" in card
+    facts = read_manifest(model).facts["networks"]
+    assert facts["coronal"]["chosen"]["epoch"] == 1
+    assert [name for name in facts if facts[name]["watch"]["near_from_epoch"]] == ["coronal"]
+    capsys.readouterr()
+    out = tmp_path / "made"
+    words = ["generate", str(model), "--labels", str(data), "--split", "test", "--out", str(out)]
+    assert main(words) == 0
+    assert f"{Path('model') / 'coronal'}: snapshot of epoch 1" in capsys.readouterr().err

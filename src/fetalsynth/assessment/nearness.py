@@ -7,7 +7,7 @@ look to look is computed once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,14 +21,20 @@ from fetalsynth.assessment.metrics.variants import plain_rows, variant_rows
 from fetalsynth.assessment.parts.copying import SIDE
 from fetalsynth.assessment.subjects import subject_numbers
 
-Nearness = Callable[[NDArray[np.uint8]], dict[str, float]]
+
+class Nearness(Protocol):
+    """How near samples (N, H, W, C) come, against all held-out images or those of some numbers."""
+
+    def __call__(
+        self, samples: NDArray[np.uint8], among: NDArray[np.int64] | None = None
+    ) -> dict[str, float]: ...
 
 
 def nearness_to(*, train: Pixels, subjects: list[str], held_out: Pixels) -> Nearness:
     """A function of samples (N, H, W, C) that compares them with training images.
 
     ``train`` (M, H, W, C) are images of ``subjects``; ``held_out`` (K, H, W, C) are one of each of
-    K patients that were not trained on. It returns
+    K patients that were not trained on, or slices of their volumes. It returns
 
     - ``nearest_ratio``: median distance to the nearest training image over that of ``held_out``;
       1 is as far as unseen patients, well below 1 are copies, or blur;
@@ -56,8 +62,10 @@ def nearness_to(*, train: Pixels, subjects: list[str], held_out: Pixels) -> Near
 
     unseen = search(held_out)
 
-    def nearness(samples: NDArray[np.uint8]) -> dict[str, float]:
-        return _compared(search(samples), unseen)
+    def nearness(
+        samples: NDArray[np.uint8], among: NDArray[np.int64] | None = None
+    ) -> dict[str, float]:
+        return _compared(search(samples), unseen if among is None else unseen.only(among))
 
     return nearness
 

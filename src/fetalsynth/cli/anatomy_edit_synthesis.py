@@ -97,6 +97,7 @@ def open_painter(wanted: Painting) -> Painter:
 
     from fetalsynth.artifacts.manifest import input_from
     from fetalsynth.cli.computing import choose_device
+    from fetalsynth.cli.snapshot_choice import tell_choices
     from fetalsynth.synthesis.fusion import parse_rule
     from fetalsynth.synthesis.volume_model import load_volume_model
 
@@ -111,6 +112,7 @@ def open_painter(wanted: Painting) -> Painter:
         device=choose_device(wanted.device),
         dtype=getattr(torch, wanted.precision),
     )
+    tell_choices(model)
     return Painter(
         model=model,
         rule=rule,

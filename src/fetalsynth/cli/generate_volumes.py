@@ -140,6 +140,7 @@ def _make(
 ) -> int:
     from fetalsynth.artifacts.building import building, is_done, record_facts
     from fetalsynth.artifacts.manifest import read_manifest
+    from fetalsynth.cli.snapshot_choice import tell_choices
     from fetalsynth.synthesis.volumes import Wanted, write_volumes
 
     done = {rule for rule, out in outs.items() if is_done(out, manifests[rule])}
@@ -147,7 +148,7 @@ def _make(
         print(f"already done: {outs[rule]}")
     if len(done) < len(outs):
         if wanted.epoch is None:
-            _tell_choices(model)
+            tell_choices(model)
         with ExitStack() as stack:
             folders = {
                 rule: stack.enter_context(building(out, manifests[rule], resumable=True))
@@ -169,14 +170,6 @@ def _make(
         if rule not in done:
             print(f"{facts['volumes']} volumes in {out} (look at {out / 'preview.png'})")
     return max(_report(read_manifest(out).facts, out) for out in outs.values())
-
-
-def _tell_choices(model: VolumeModel) -> None:
-    from fetalsynth.cli.snapshot_choice import told
-
-    for network in {network.part: network for network in model.networks.values()}.values():
-        for line in told(network.facts, folder=network.part, epoch=network.epoch):
-            print(f"{network.part.name}: {line}", file=sys.stderr)
 
 
 def _report(facts: Mapping[str, Any], out: Path) -> int:

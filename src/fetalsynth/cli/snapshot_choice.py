@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fetalsynth.artifacts.model import snapshot_epochs
+
+if TYPE_CHECKING:
+    from fetalsynth.synthesis.volume_model import VolumeModel
 
 
 def told(facts: Mapping[str, Any], *, folder: Path, epoch: int) -> list[str]:
@@ -25,3 +29,10 @@ def told(facts: Mapping[str, Any], *, folder: Path, epoch: int) -> list[str]:
         ]
     other = f" (--epoch {last} is the last)" if last != epoch else ""
     return [f"snapshot of epoch {epoch}, because {chosen.get('reason')}{other}"]
+
+
+def tell_choices(model: VolumeModel) -> None:
+    """Print what :func:`told` says of each network of ``model`` to standard error."""
+    for network in {network.part: network for network in model.networks.values()}.values():
+        for line in told(network.facts, folder=network.part, epoch=network.epoch):
+            print(f"{network.part}: {line}", file=sys.stderr)

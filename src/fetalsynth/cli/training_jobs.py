@@ -29,7 +29,7 @@ from fetalsynth.training.data import (
 )
 from fetalsynth.training.distributed import Team
 from fetalsynth.training.loop import Options, train
-from fetalsynth.training.recipe import Recipe, Run, SliceRecipe
+from fetalsynth.training.recipe import Recipe, Run, SliceRecipe, WatchedSliceRecipe
 from fetalsynth.training.statistics import tensorboard
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _slices_job(recipe: SliceRecipe, *, wanted: Train, device: torch.device) -> 
 
     def run(folder: Path, team: Team) -> dict[str, Any]:
         watcher, why = None, ""
-        if recipe.generator.family != "unet":
+        if isinstance(recipe, WatchedSliceRecipe):
             watcher, why = slice_watcher(
                 recipe,
                 folder=wanted.data,
@@ -215,7 +215,7 @@ def _announce(team: Team, what: str, folder: Path) -> None:
         print(f"{what}; watch {folder / 'previews'}", file=sys.stderr)
 
 
-def _announce_unwatched(why: str, *, recipe: Run, team: Team) -> None:
+def _announce_unwatched(why: str, *, recipe: Recipe | WatchedSliceRecipe, team: Team) -> None:
     if why and recipe.watch.every_epochs != 0 and team.leads:
         print(f"note: nobody watches for copying: {why}", file=sys.stderr)
 

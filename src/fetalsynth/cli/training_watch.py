@@ -16,7 +16,7 @@ from fetalsynth.datasets.volumes.loading import VolumeSet
 from fetalsynth.generators.levels import to_levels
 from fetalsynth.training.data import ResidentImages, check_images, known_heads
 from fetalsynth.training.held_out import load_held_out, load_held_out_volumes, patient
-from fetalsynth.training.recipe import Recipe, Run, SliceRecipe
+from fetalsynth.training.recipe import Recipe, WatchedSliceRecipe
 from fetalsynth.training.slices import ResidentSlices
 from fetalsynth.training.watching import Watch
 
@@ -58,7 +58,7 @@ def watch_for(
 class SliceWatcher:
     """Makes the watch on each network of a training on slices, of the same held-out volumes."""
 
-    recipe: SliceRecipe
+    recipe: WatchedSliceRecipe
     held_out: VolumeSet
     seed: int
     device: torch.device
@@ -68,8 +68,8 @@ class SliceWatcher:
         """The watch on the network of ``planes``.
 
         Samples are made from the labels of held-out slices and compared with those slices: up to
-        128, spread over the volumes and planes, that show at least a tenth of the tissue of the
-        fullest.
+        128, spread over the volumes and planes. These and the training slices, up to 4000, show at
+        least a tenth of the tissue of the fullest.
         """
         from fetalsynth.assessment.nearness import nearness_to
 
@@ -81,11 +81,8 @@ class SliceWatcher:
             device=self.device,
             context=self.context,
         )
-        held = slices.held()
-        slices = slices.only(
-            _spread(np.flatnonzero(held >= LEAST_TISSUE * held.max()), MOST_SLICES)
-        )
-        known = training.only(_spread(np.arange(training.count), MOST_REFERENCES))
+        slices = _of_tissue(slices, at_most=MOST_SLICES)
+        known = _of_tissue(training, at_most=MOST_REFERENCES)
         nearness = nearness_to(
             train=_levels(known), subjects=known.patients(), held_out=_levels(slices)
         )
@@ -94,11 +91,12 @@ class SliceWatcher:
             held_out=slices,
             patients=len(set(slices.patients())),
             nearness=nearness,
+            like_held_out=known,
         )
 
 
 def slice_watcher(
-    recipe: SliceRecipe,
+    recipe: WatchedSliceRecipe,
     *,
     folder: Path,
     training: VolumeSet,
@@ -106,10 +104,7 @@ def slice_watcher(
     device: torch.device,
     context: int,
 ) -> tuple[SliceWatcher | None, str]:
-    """What watches a training on the slices of ``training``, or None and why nothing does.
-
-    Raises UserError for held-out volumes that cannot be read.
-    """
+    """What watches a training on the slices of ``training``, or None and why nothing does."""
     if _is_off(recipe):
         return None, OFF
     held_out, why = load_held_out_volumes(folder, recipe=recipe, training=training, seed=seed)
@@ -121,14 +116,16 @@ def slice_watcher(
     return watcher, ""
 
 
-def _is_off(recipe: Run) -> bool:
+def _is_off(recipe: Recipe | WatchedSliceRecipe) -> bool:
     return recipe.watch.every_epochs == 0
 
 
-def _spread(numbers: NDArray[np.int64], at_most: int) -> NDArray[np.int64]:
-    """Evenly spread ones of ``numbers``."""
-    places = np.linspace(0, len(numbers) - 1, min(at_most, len(numbers)))
-    return numbers[places.round().astype(np.int64)]
+def _of_tissue(slices: ResidentSlices, *, at_most: int) -> ResidentSlices:
+    """Those that show enough, evenly spread."""
+    held = slices.held()
+    rich = np.flatnonzero(held >= LEAST_TISSUE * held.max())
+    places = np.linspace(0, len(rich) - 1, min(at_most, len(rich)))
+    return slices.only(rich[places.round().astype(np.int64)])
 
 
 def _levels(slices: ResidentSlices) -> NDArray[np.uint8]:

@@ -113,10 +113,13 @@ def training_table(lineage: Lineage) -> list[tuple[str, str]]:
     seconds = find(recorded, "seconds", "training_seconds")
     if isinstance(seconds, int | float):
         rows.append(("Training time", duration(float(seconds))))
-    chosen = model.facts.get("chosen")
-    if isinstance(chosen, Mapping):
-        epoch = "none" if chosen.get("epoch") is None else f"epoch {chosen['epoch']}"
-        rows.append(("Chosen snapshot", f"{epoch}: {chosen.get('reason', '')}"))
+    networks = model.facts.get("networks", {"": model.facts})
+    for name, facts in networks.items():
+        chosen = facts.get("chosen")
+        if isinstance(chosen, Mapping):
+            epoch = "none" if chosen.get("epoch") is None else f"epoch {chosen['epoch']}"
+            what = "Chosen snapshot" + (f" ({name})" if len(networks) > 1 else "")
+            rows.append((what, f"{epoch}: {chosen.get('reason', '')}"))
     if model.seed is not None:
         rows.append(("Seed", str(model.seed)))
     return rows

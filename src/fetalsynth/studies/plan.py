@@ -24,7 +24,7 @@ from fetalsynth.studies.data import DataFacts, check_modality
 from fetalsynth.studies.figures_settings import parse_figures
 from fetalsynth.studies.recipe import StudyRecipe, Value
 from fetalsynth.studies.steps import Step
-from fetalsynth.training.recipe import Recipe, SliceRecipe
+from fetalsynth.training.recipe import Recipe, SliceRecipe, WatchedSliceRecipe
 from fetalsynth.training.watch_settings import WatchSettings
 
 PLAN = "plan.json"
@@ -178,8 +178,9 @@ def _whole_recipe(group: Sequence[Cell]) -> Recipe | SliceRecipe:
     Nobody watches it: every cell's set is screened for copying by its own assessment.
     """
     epochs = sorted({cell.training.epochs for cell in group})
-    unwatched = WatchSettings(every_epochs=0)
-    update = {"epochs": epochs[-1], "snapshots": tuple(epochs), "watch": unwatched}
+    update: dict[str, Any] = {"epochs": epochs[-1], "snapshots": tuple(epochs)}
+    if isinstance(group[0].training, Recipe | WatchedSliceRecipe):
+        update["watch"] = WatchSettings(every_epochs=0)
     return group[0].training.model_copy(update=update)
 
 
@@ -221,17 +222,20 @@ def _judge(
 
 
 def _check_family(study: StudyRecipe, cells: Sequence[Cell]) -> None:
+    kind: type[Recipe] | type[WatchedSliceRecipe]
     kind, makes = (
-        (Recipe, "images") if study.modality == "ultrasound" else (SliceRecipe, "slices of volumes")
+        (Recipe, "images")
+        if study.modality == "ultrasound"
+        else (WatchedSliceRecipe, "slices of volumes")
     )
     for cell in cells:
         training = cell.training
-        if not isinstance(training, kind) or training.generator.family == "unet":
+        if not isinstance(training, kind):
             raise UserError(
                 f"arm {cell.arm}: recipe {cell.base} does not make {makes}, which "
                 f"{study.modality} needs"
             )
-        if cell.training.watch.patience_looks:
+        if training.watch.patience_looks:
             raise UserError(
                 f"arm {cell.arm}: a study compares epochs, so no training may stop early; set "
                 "watch.patience_looks to 0"

@@ -66,9 +66,12 @@ def model_card(
 
 
 def _epochs(recipe: Run, facts: dict[str, Any]) -> str:
-    stopped = facts.get("stopped")
+    networks = facts.get("networks", {"": facts})
     planned = "1 epoch" if recipe.epochs == 1 else f"{recipe.epochs} epochs"
-    return f"{stopped['epoch']} of {planned}" if stopped else planned
+    ran = {each.get("stopped", {}).get("epoch", recipe.epochs) for each in networks.values()}
+    if ran == {recipe.epochs}:
+        return planned
+    return f"{' to '.join(map(str, sorted({min(ran), max(ran)})))} of {planned}"
 
 
 def _watched(recipe: Run, facts: dict[str, Any]) -> list[str]:
@@ -122,7 +125,12 @@ def _compared_with(watch: dict[str, Any]) -> str:
 
 
 def _warnings(facts: dict[str, Any]) -> list[str]:
-    return [f"- warning at image {w['images_seen']:,}: {w['warning']}" for w in facts["warnings"]]
+    several = len(facts.get("networks", ())) > 1
+    return [
+        f"- {w['network'] + ': ' if several else ''}warning at image {w['images_seen']:,}: "
+        f"{w['warning']}"
+        for w in facts["warnings"]
+    ]
 
 
 def _of_slices(recipe: Run) -> list[str]:

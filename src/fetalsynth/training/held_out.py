@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,17 +10,19 @@ import numpy as np
 
 from fetalsynth.artifacts.images import ImageRecord, read_table
 from fetalsynth.artifacts.manifest import is_artifact
-from fetalsynth.artifacts.volumes import read_participants
+from fetalsynth.artifacts.volumes import VolumeRecord, read_participants
 from fetalsynth.datasets.loading import ImageSet, load_images
 from fetalsynth.datasets.splits import TEST
 from fetalsynth.datasets.volumes.grid import Grid
 from fetalsynth.datasets.volumes.loading import VolumeSet, load_volumes
+from fetalsynth.errors import UserError
 from fetalsynth.randomness import numpy_rng
 from fetalsynth.training.recipe import Recipe, SliceRecipe
 
 LEAST_SUBJECTS = 20  # the copying screen wants no fewer
 MOST_SUBJECTS = 256
 MOST_VOLUMES = 10
+LEAST_TRAINED = 2
 ALL = "the recipe trains on all {} (split all)"
 
 
@@ -53,35 +56,29 @@ def load_held_out(
 def load_held_out_volumes(
     folder: Path, *, recipe: SliceRecipe, training: VolumeSet, seed: int
 ) -> tuple[VolumeSet | None, str]:
-    """Volumes of held-out patients of ``folder``, ten at most, or None and why there are none.
+    """A volume of each of up to ten held-out patients of ``folder``, or None and why not.
 
-    Those of patients with a volume in ``training`` do not count.
+    Patients with a volume in ``training`` do not count.
     """
     if recipe.split == "all":
         return None, ALL.format("volumes")
     seen = {record.subject for record in training.records}
-    method = recipe.reconstruction
-    rows = [
-        row
-        for row in read_participants(folder)
-        if row.split == TEST
-        and (method is None or row.reconstruction == method)
-        and row.image is not None
-        and row.labels is not None
-    ]
-    if not {row.subject for row in rows} - seen:
+    if len(seen) < LEAST_TRAINED:
+        return None, "one patient alone is trained on, and copies show by what sets them apart"
+    chosen = _one_volume_each(read_participants(folder), recipe=recipe, seen=seen, seed=seed)
+    if not chosen:
         return None, f"{folder} holds out no volume of a patient that is not trained on"
     settings = recipe.generator
-    volumes = load_volumes(
-        folder,
-        role="held out",
-        grid=Grid(size=settings.size, spacing_mm=recipe.spacing_mm),
-        splits=(TEST,),
-        reconstructions=None if method is None else (method,),
-    )
-    order = numpy_rng(seed=seed, stream="watch/held out").permutation(len(volumes.records))
-    unseen = [k for k in order.tolist() if volumes.records[k].subject not in seen]
-    volumes = volumes.only(sorted(unseen[:MOST_VOLUMES]))
+    try:
+        volumes = load_volumes(
+            folder,
+            role="held out",
+            grid=Grid(size=settings.size, spacing_mm=recipe.spacing_mm),
+            splits=(TEST,),
+            names=chosen,
+        )
+    except UserError as error:
+        return None, f"a held-out volume cannot be used ({error})"
     highest = max(int(labels.max()) for labels in volumes.labels)
     if highest >= settings.labels:
         return None, (
@@ -89,6 +86,21 @@ def load_held_out_volumes(
             f"{settings.labels - 1}"
         )
     return volumes, ""
+
+
+def _one_volume_each(
+    rows: Sequence[VolumeRecord], *, recipe: SliceRecipe, seen: set[str], seed: int
+) -> set[str]:
+    """Names of volumes with labels, one of each of up to ten unseen patients."""
+    first: dict[str, str] = {}
+    rng = numpy_rng(seed=seed, stream="watch/held out")
+    for k in rng.permutation(len(rows)).tolist():
+        row = rows[k]
+        whole = row.image is not None and row.labels is not None
+        asked = recipe.reconstruction in (None, row.reconstruction)
+        if row.split == TEST and row.subject not in seen and whole and asked:
+            first.setdefault(row.subject, row.name)
+    return set(list(first.values())[:MOST_VOLUMES])
 
 
 def patient(record: ImageRecord) -> str:

@@ -95,7 +95,6 @@ class Run(BaseModel):
     )
     log_every_images: int = Field(2_000, ge=1, description="One row of stats.jsonl per so many.")
     previews: int = Field(10, ge=1, description="Contact sheets over the run.")
-    watch: WatchSettings = WatchSettings()
 
     @model_validator(mode="after")
     def _epochs_lie_within_the_run(self) -> Self:
@@ -130,6 +129,7 @@ class Recipe(Run):
         ge=1,
         description="Train on this many, chosen by subject; smaller choices lie within larger.",
     )
+    watch: WatchSettings = WatchSettings()
 
 
 class SliceRecipe(Run):
@@ -161,8 +161,6 @@ class SliceRecipe(Run):
             raise ValueError("one_network and generator.plane_condition go together: set both")
         if self.generator.channels != 1:
             raise ValueError("generator.channels is 1 here: the slices of volumes are grey")
-        if self.generator.family == "unet" and self.watch != WatchSettings():
-            raise ValueError("watch is for generators: a network that finds labels copies nobody")
         return self
 
     def networks(self) -> dict[str, tuple[Plane, ...]]:
@@ -172,10 +170,17 @@ class SliceRecipe(Run):
         return {plane: (plane,) for plane in self.planes}
 
 
+class WatchedSliceRecipe(SliceRecipe):
+    """One of a generator, which may copy slices; networks that find labels copy nobody."""
+
+    generator: SPADESettings | FlowSettings = Field(discriminator="family")
+    watch: WatchSettings = WatchSettings()
+
+
 RECIPES: dict[str, type[Recipe] | type[SliceRecipe]] = {
     "dcgan": Recipe,
     "flow": Recipe,
-    "spade": SliceRecipe,
+    "spade": WatchedSliceRecipe,
     "unet": SliceRecipe,
 }
 
@@ -210,7 +215,7 @@ def parse_recipe(raw: Any, *, where: str) -> Recipe | SliceRecipe:
         raise UserError(f"{where}: generator.family: {family!r} is none of {', '.join(RECIPES)}")
     kind = RECIPES[family]
     if isinstance(generator, dict) and generator.get("condition") == "labels":
-        kind = SliceRecipe
+        kind = WatchedSliceRecipe
     try:
         return kind.model_validate(raw)
     except ValidationError as error:

@@ -48,12 +48,16 @@ class Watch:
     ``held_out`` holds one image of each of so many ``patients`` that are not trained on, or slices
     of their volumes. ``nearness`` tells of samples (N, H, W, C) how near they come to the training
     images, under the names that :mod:`fetalsynth.training.watch_verdict` reads.
+
+    With ``like_held_out``, training images of the same choice as ``held_out``, each sample is made
+    from the labels of another held-out image and compared with those images alone.
     """
 
     settings: WatchSettings
     held_out: TrainingData
     patients: int
-    nearness: Callable[[NDArray[np.uint8]], dict[str, float]]
+    nearness: Callable[..., dict[str, float]]
+    like_held_out: TrainingData | None = None
 
 
 def plan_looks(
@@ -99,6 +103,8 @@ class Looks:
             held_out=watch.held_out.count,
             cost=self.cost,
         )
+        if watch.like_held_out is not None:
+            self.samples = min(self.samples, watch.held_out.count)
         self.last = epochs
         self.callbacks = callbacks
         self.rows: list[dict[str, float]] = []
@@ -122,7 +128,7 @@ class Looks:
         before = max((verdict.level(row, least=self.least) for row in self.rows), default=0)
         generator = calibrated_copy(family, network, self.data, seed=self.seed)
         with precision():
-            measured = self.watch.nearness(self._sampled(family, generator))
+            measured = self._nearness(family, generator)
             measured |= self._losses(family, generator)
         row = {"images_seen": images_seen, "epoch": epoch, "samples": self.samples, **measured}
         self.rows.append(row)
@@ -134,10 +140,19 @@ class Looks:
         worse = verdict.level(row, least=self.least) > before
         return verdict.warning(row, least=self.least) if worse else None
 
-    def _sampled(self, family: Family, generator: nn.Module) -> NDArray[np.uint8]:
+    def _nearness(self, family: Family, generator: nn.Module) -> dict[str, float]:
+        there = self.watch.held_out.count
+        if self.watch.like_held_out is None:
+            which = torch.arange(self.samples) % there
+            return self.watch.nearness(self._sampled(family, generator, which))
+        which = torch.linspace(0, there - 1, self.samples).round().long()
+        return self.watch.nearness(self._sampled(family, generator, which), among=which.numpy())
+
+    def _sampled(self, family: Family, generator: nn.Module, which: Tensor) -> NDArray[np.uint8]:
+        """A sample under the conditions of each of the held-out images ``which``."""
         parts = []
         for places, latents in self._latents(family, generator, count=self.samples, of="samples"):
-            batch = self.watch.held_out.batch(places % self.watch.held_out.count)
+            batch = self.watch.held_out.batch(which[places])
             made = quick_images(family, generator, latents, batch)
             parts.append(to_levels(made).permute(0, 2, 3, 1).cpu().numpy())
         return np.concatenate(parts)
@@ -147,11 +162,12 @@ class Looks:
         if not self.cost.losses:
             return {}
         count = self.watch.held_out.count
+        training = self.watch.like_held_out or self.data
         rng = torch_rng(seed=self.seed, stream="watch/training images")
-        drawn = torch.randperm(self.data.count, generator=rng)
+        drawn = torch.randperm(training.count, generator=rng)
         sides = {
             verdict.LOSS: (self.watch.held_out, torch.arange(count)),
-            "loss_train": (self.data, drawn[torch.arange(count) % self.data.count]),
+            "loss_train": (training, drawn[torch.arange(count) % training.count]),
         }
         total = dict.fromkeys(sides, 0.0)
         for places, latents in self._latents(family, generator, count=count, of="noise"):

@@ -45,6 +45,14 @@ class Neighbours:
     index: NDArray[np.int64]
     isolation: Matrix
 
+    def only(self, numbers: NDArray[np.int64]) -> Neighbours:
+        """Those of these queries."""
+        return Neighbours(
+            distance=self.distance[numbers],
+            index=self.index[numbers],
+            isolation=self.isolation[numbers],
+        )
+
 
 def nearest(
     *,

@@ -61,10 +61,12 @@ def load_volumes(
     grid: Grid,
     splits: Collection[str] | None = None,
     reconstructions: Collection[str] | None = None,
+    names: Collection[str] | None = None,
 ) -> VolumeSet:
     """Read the volumes of an artifact that have both an image and labels.
 
-    ``splits`` and ``reconstructions`` keep the rows that have one of them. Volumes without image
+    ``splits`` and ``reconstructions`` keep the rows that have one of them, ``names`` those of these
+    names. Volumes without image
     or labels are left out with a DataWarning.
 
     Raises UserError that names the file: missing, changed, unreadable, image and labels on
@@ -73,15 +75,17 @@ def load_volumes(
     """
     source = input_from(folder, role=role, kind="volumes")
     rows = _chosen(folder, splits=splits, reconstructions=reconstructions)
-    names = read_label_names(folder) or FETA
-    load = partial(_load, folder, grid, len(names))
+    if names is not None:
+        rows = [row for row in rows if row.name in names]
+    label_names = read_label_names(folder) or FETA
+    load = partial(_load, folder, grid, len(label_names))
     loaded = list(ordered_map(load, rows, ahead_per_core=1))
     return VolumeSet(
         images=tuple(image for image, _, _ in loaded),
         labels=tuple(labels for _, labels, _ in loaded),
         placements=tuple(placement for _, _, placement in loaded),
         records=tuple(rows),
-        label_names=names,
+        label_names=label_names,
         source=source,
     )
 
