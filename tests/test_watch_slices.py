@@ -19,7 +19,7 @@ from scipy.ndimage import gaussian_filter
 from fetalsynth.anatomy.labels import FETA
 from fetalsynth.anatomy.planes import PLANES
 from fetalsynth.artifacts.building import building
-from fetalsynth.artifacts.manifest import draft, read_manifest
+from fetalsynth.artifacts.manifest import draft, input_from, read_manifest
 from fetalsynth.artifacts.model import read_statistics, snapshot_epochs, snapshot_path
 from fetalsynth.artifacts.volumes import WHITE, VolumeRecord, VolumesWriter, read_participants
 from fetalsynth.cli.main import main
@@ -27,6 +27,7 @@ from fetalsynth.cli.training_watch import SliceWatcher, slice_watcher
 from fetalsynth.datasets.volumes import loading
 from fetalsynth.errors import UserError
 from fetalsynth.generators.families import build
+from fetalsynth.reports.lineage import Lineage, story, training_table
 from fetalsynth.training.recipe import WatchedSliceRecipe, parse_recipe
 from fetalsynth.training.slices import ResidentSlices, load_training_volumes
 from fetalsynth.training.watch_verdict import is_near, is_sound
@@ -184,9 +185,9 @@ def test_slices_are_of_held_out_patients_and_show_tissue(tmp_path: Path) -> None
         ({"held_out": 0}, {}, "holds out no volume of a patient"),
         ({"held_out": 2}, {"watch": {"every_epochs": 0}}, "turns the watch off"),
         (
-            {"held_out": 2, "label": 7},
+            {"held_out": 1, "label": 7},
             {"generator": {**FLOW, "labels": 7}},
-            "has label 7, and the recipe knows 0 to 6",
+            "have label 7, and the recipe knows 0 to 6",
         ),
     ],
 )
@@ -282,6 +283,8 @@ def test_patience_ends_the_training_of_a_network(
     card = (model / "model-card.md").read_text()
     assert "stopped after epoch 2" in card
     assert "32 × 32 pixels, 2 of 4 epochs, " in card
+    source = input_from(model, role="model", kind="model")
+    assert "trained for 2 epochs" in story(Lineage(synthetic=None, model=source, data=None))
 
 
 def test_a_network_that_finds_labels_is_not_watched() -> None:
@@ -344,11 +347,16 @@ def test_of_several_volumes_of_a_patient_one_is_compared_with(tmp_path: Path) ->
     assert [record.subject for record in watcher.held_out.records] == ["c"]
 
 
-def test_a_held_out_volume_without_any_label_stops_no_training(tmp_path: Path) -> None:
-    data = write_brains(tmp_path / "brains", held_out=1, count=4, label=0)
-    watcher, why = watcher_of(data)
+def test_held_out_volumes_that_cannot_be_used_are_left_out(tmp_path: Path) -> None:
+    """One without any label, and then all of them."""
+    some = write_brains(tmp_path / "some", held_out=3, count=6, label=0)
+    watcher, _ = watcher_of(some)
+    assert watcher is not None
+    assert [record.subject for record in watcher.held_out.records] == ["3", "4"]
+    none = write_brains(tmp_path / "none", held_out=1, count=4, label=0)
+    watcher, why = watcher_of(none)
     assert watcher is None
-    assert "a held-out volume cannot be used" in why
+    assert "no held-out volume can be used" in why
 
 
 def test_copies_of_one_patient_alone_cannot_be_told(tmp_path: Path) -> None:
@@ -407,8 +415,14 @@ def test_three_networks_are_watched_each_by_itself(
     )
     card = (model / "model-card.md").read_text()
     assert "coronal: warning at image" in card
+    assert "warning: tiny coronal: after epoch 2" in capsys.readouterr().err
     assert "- coronal: chosen snapshot: epoch 1, because" in card
-    facts = read_manifest(model).facts["networks"]
+    manifest = read_manifest(model)
+    facts = manifest.facts["networks"]
+    source = input_from(model, role="model", kind="model")
+    rows = dict(training_table(Lineage(synthetic=None, model=source, data=None)))
+    assert rows["Chosen snapshot (coronal)"].startswith("epoch 1: ")
+    assert rows["Chosen snapshot (axial)"].startswith("epoch 2: ")
     assert facts["coronal"]["chosen"]["epoch"] == 1
     assert [name for name in facts if facts[name]["watch"]["near_from_epoch"]] == ["coronal"]
     capsys.readouterr()

@@ -45,6 +45,13 @@ def chosen_epoch(facts: Mapping[str, Any]) -> int | None:
     return epoch if isinstance(epoch, int) else None
 
 
+def epochs_run(facts: Mapping[str, Any], *, planned: int) -> tuple[int, int]:
+    """Least and most epochs that the networks of a model were trained for, of those planned."""
+    networks = facts.get("networks", {"": facts})
+    ran = [(each.get("stopped") or {}).get("epoch", planned) for each in networks.values()]
+    return min(ran), max(ran)
+
+
 def write_weights(path: Path, tensors: dict[str, Tensor], *, metadata: dict[str, str]) -> None:
     """Write tensors as safetensors, atomically."""
     from safetensors.torch import save

@@ -62,6 +62,7 @@ def edit_volumes(asked: Asked) -> int:
     from fetalsynth.artifacts.manifest import draft, read_manifest
     from fetalsynth.cli.anatomy_edit_synthesis import open_painter
     from fetalsynth.cli.computing import set_threads
+    from fetalsynth.cli.snapshot_choice import tell_choices
 
     if asked.out.resolve().is_relative_to(asked.labels.resolve()):
         raise UserError(f"{asked.out}: lies inside the folder of label maps; choose another")
@@ -84,6 +85,8 @@ def edit_volumes(asked: Asked) -> int:
     if is_done(asked.out, manifest):
         print(f"already done: {asked.out}")
         return _code(read_manifest(asked.out).facts)
+    if painter is not None:
+        tell_choices(painter.model, option="")
     set_threads()
     with building(asked.out, manifest, resumable=True) as folder:
         facts = _edit_all(asked, found, images, painter=painter, manifest=manifest, folder=folder)

@@ -97,7 +97,6 @@ def open_painter(wanted: Painting) -> Painter:
 
     from fetalsynth.artifacts.manifest import input_from
     from fetalsynth.cli.computing import choose_device
-    from fetalsynth.cli.snapshot_choice import tell_choices
     from fetalsynth.synthesis.fusion import parse_rule
     from fetalsynth.synthesis.volume_model import load_volume_model
 
@@ -112,7 +111,6 @@ def open_painter(wanted: Painting) -> Painter:
         device=choose_device(wanted.device),
         dtype=getattr(torch, wanted.precision),
     )
-    tell_choices(model)
     return Painter(
         model=model,
         rule=rule,

@@ -221,9 +221,11 @@ def _warnings(lineage: Lineage) -> tuple[str, ...]:
     """What the training itself complained about, from the model's record."""
     model = lineage.model.manifest if lineage.model else None
     noted = model.facts.get("warnings", []) if model else []
-    if not isinstance(noted, list):
+    if model is None or not isinstance(noted, list):
         return ()
+    several = len(model.facts.get("networks", ())) > 1
     return tuple(
+        f"{str(item.get('network', '')) + ': ' if several else ''}"
         f"After {plural(item.get('images_seen', 0), 'image')}: {item.get('warning', '')}"
         if isinstance(item, Mapping)
         else str(item)

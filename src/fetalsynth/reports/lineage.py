@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import Any
 
 from fetalsynth.artifacts.manifest import Input, Manifest
+from fetalsynth.artifacts.model import epochs_run
 from fetalsynth.reports.wording import count, duration, listing, plural
 
 
@@ -68,11 +69,11 @@ def story(lineage: Lineage) -> str:
     model = lineage.model.manifest if lineage.model else None
     if model is None:
         return f"The images come from the model {name}, whose own record is missing."
-    stopped = model.facts.get("stopped")
-    ended = stopped.get("epoch") if isinstance(stopped, Mapping) else None
-    epochs = ended or find(model.configuration, "epochs")
+    epochs = find(model.configuration, "epochs")
     parts = [f"The generator {name} was trained"]
-    parts += [f"for {plural(int(epochs), 'epoch')}"] if isinstance(epochs, int) else []
+    if isinstance(epochs, int):
+        least, most = epochs_run(model.facts, planned=epochs)
+        parts.append(f"for {'' if least == most else f'{least} to '}{plural(most, 'epoch')}")
     return " ".join([*parts, f"on {_data(lineage, model)}."]) + _made(lineage)
 
 

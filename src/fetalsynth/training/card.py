@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fetalsynth.artifacts.manifest import NOT_FOR_CLINICAL_USE, Input
+from fetalsynth.artifacts.model import epochs_run
 from fetalsynth.generators.settings import FlowSettings, SPADESettings
 from fetalsynth.training.recipe import Run, SliceRecipe
 
@@ -66,12 +67,11 @@ def model_card(
 
 
 def _epochs(recipe: Run, facts: dict[str, Any]) -> str:
-    networks = facts.get("networks", {"": facts})
     planned = "1 epoch" if recipe.epochs == 1 else f"{recipe.epochs} epochs"
-    ran = {each.get("stopped", {}).get("epoch", recipe.epochs) for each in networks.values()}
-    if ran == {recipe.epochs}:
+    ran = sorted(set(epochs_run(facts, planned=recipe.epochs)))
+    if ran == [recipe.epochs]:
         return planned
-    return f"{' to '.join(map(str, sorted({min(ran), max(ran)})))} of {planned}"
+    return f"{' to '.join(map(str, ran))} of {planned}"
 
 
 def _watched(recipe: Run, facts: dict[str, Any]) -> list[str]:

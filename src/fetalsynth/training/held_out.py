@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,7 @@ def load_held_out_volumes(
 ) -> tuple[VolumeSet | None, str]:
     """A volume of each of up to ten held-out patients of ``folder``, or None and why not.
 
-    Patients with a volume in ``training`` do not count.
+    Patients with a volume in ``training`` do not count, nor do volumes that cannot be used.
     """
     if recipe.split == "all":
         return None, ALL.format("volumes")
@@ -68,24 +69,40 @@ def load_held_out_volumes(
     chosen = _one_volume_each(read_participants(folder), recipe=recipe, seen=seen, seed=seed)
     if not chosen:
         return None, f"{folder} holds out no volume of a patient that is not trained on"
-    settings = recipe.generator
-    try:
-        volumes = load_volumes(
-            folder,
-            role="held out",
-            grid=Grid(size=settings.size, spacing_mm=recipe.spacing_mm),
-            splits=(TEST,),
-            names=chosen,
-        )
-    except UserError as error:
-        return None, f"a held-out volume cannot be used ({error})"
-    highest = max(int(labels.max()) for labels in volumes.labels)
-    if highest >= settings.labels:
+    volumes, why = _usable(folder, chosen, recipe=recipe)
+    if volumes is None:
+        return None, f"no held-out volume can be used ({why})"
+    highest = [int(labels.max()) for labels in volumes.labels]
+    known = [k for k, label in enumerate(highest) if label < recipe.generator.labels]
+    if not known:
         return None, (
-            f"a held-out volume of {folder} has label {highest}, and the recipe knows 0 to "
-            f"{settings.labels - 1}"
+            f"the held-out volumes of {folder} have label {min(highest)}, and the recipe knows 0 "
+            f"to {recipe.generator.labels - 1}"
         )
-    return volumes, ""
+    return volumes.only(known), ""
+
+
+def _usable(folder: Path, names: set[str], *, recipe: SliceRecipe) -> tuple[VolumeSet | None, str]:
+    """The volumes of these names, without those that cannot be read; or None and why."""
+    load = partial(
+        load_volumes,
+        folder,
+        role="held out",
+        grid=Grid(size=recipe.generator.size, spacing_mm=recipe.spacing_mm),
+        splits=(TEST,),
+    )
+    why, good = "", set[str]()
+    try:
+        return load(names=names), ""
+    except UserError:
+        for name in sorted(names):
+            try:
+                load(names={name})
+            except UserError as error:
+                why = str(error)
+            else:
+                good.add(name)
+    return (load(names=good), "") if good else (None, why)
 
 
 def _one_volume_each(

@@ -120,6 +120,7 @@ def train(  # noqa: PLR0912, PLR0915 - one linear function is easier to follow h
         else None
     )
     stopped: dict[str, Any] = {}
+    named = f"{label}: " if label else ""
     running = Running()
     images_seen, seconds, suspicious, warnings = 0, 0.0, 0, list[dict[str, Any]]()
     if saved:
@@ -223,7 +224,7 @@ def train(  # noqa: PLR0912, PLR0915 - one linear function is easier to follow h
                     progress.advance(0, note=_brief(means) + looks.brief())
                     if found:
                         warnings.append({"images_seen": images_seen, "warning": found})
-                        print(f"warning: {found}", file=sys.stderr)
+                        print(f"warning: {named}{found}", file=sys.stderr)
                 why = looks.enough()
                 if team.any(why is not None, device) and images_seen < total:
                     total, stopped = images_seen, {"epoch": ended[-1], "reason": why}
@@ -245,7 +246,7 @@ def train(  # noqa: PLR0912, PLR0915 - one linear function is easier to follow h
                 if complaint and suspicious == WARN_AFTER:
                     warnings.append({"images_seen": images_seen, "warning": complaint})
                     if team.leads:
-                        print(f"warning: {complaint}", file=sys.stderr)
+                        print(f"warning: {named}{complaint}", file=sys.stderr)
             for epoch in ended if team.leads else ():
                 best = looks is not None and watch_due and looks.improved()
                 if _images(epoch, count) in keep or best or images_seen >= total:

@@ -214,7 +214,7 @@ def parse_recipe(raw: Any, *, where: str) -> Recipe | SliceRecipe:
     if family not in RECIPES:
         raise UserError(f"{where}: generator.family: {family!r} is none of {', '.join(RECIPES)}")
     kind = RECIPES[family]
-    if isinstance(generator, dict) and generator.get("condition") == "labels":
+    if family == "flow" and isinstance(generator, dict) and generator.get("condition") == "labels":
         kind = WatchedSliceRecipe
     try:
         return kind.model_validate(raw)

@@ -74,9 +74,7 @@ def load_volumes(
     and where nothing is left to read.
     """
     source = input_from(folder, role=role, kind="volumes")
-    rows = _chosen(folder, splits=splits, reconstructions=reconstructions)
-    if names is not None:
-        rows = [row for row in rows if row.name in names]
+    rows = _chosen(folder, splits=splits, reconstructions=reconstructions, names=names)
     label_names = read_label_names(folder) or FETA
     load = partial(_load, folder, grid, len(label_names))
     loaded = list(ordered_map(load, rows, ahead_per_core=1))
@@ -91,7 +89,11 @@ def load_volumes(
 
 
 def _chosen(
-    folder: Path, *, splits: Collection[str] | None, reconstructions: Collection[str] | None
+    folder: Path,
+    *,
+    splits: Collection[str] | None,
+    reconstructions: Collection[str] | None,
+    names: Collection[str] | None,
 ) -> list[VolumeRecord]:
     every = read_participants(folder)
     rows = [
@@ -99,6 +101,7 @@ def _chosen(
         for row in every
         if (splits is None or row.split in splits)
         and (reconstructions is None or row.reconstruction in reconstructions)
+        and (names is None or row.name in names)
     ]
     whole = [row for row in rows if row.image is not None and row.labels is not None]
     if not whole:
