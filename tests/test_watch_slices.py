@@ -32,6 +32,7 @@ from fetalsynth.training.recipe import WatchedSliceRecipe, parse_recipe
 from fetalsynth.training.slices import ResidentSlices, load_training_volumes
 from fetalsynth.training.watch_verdict import is_near, is_sound
 from fetalsynth.training.watching import Looks, Watch
+from test_watch import NEAR, SOUND
 
 CPU = torch.device("cpu")
 SIZE = 32
@@ -67,15 +68,6 @@ RECIPE: dict[str, Any] = {
     "precision": "float32",
     "watch": {"every_epochs": 2},
 }
-SOUND = {
-    "nearest_ratio": 1.0,
-    "isolation_ratio": 1.0,
-    "copying_z": 0.0,
-    "copy_share": 0.0,
-    "copy_share_expected": 0.04,
-    "copy_p": 1.0,
-}
-NEAR = {**SOUND, "nearest_ratio": 0.5, "copying_z": -6.0, "copy_share": 0.4, "copy_p": 1e-6}
 
 
 def brain(seed: int, *, texture: int = 0) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
